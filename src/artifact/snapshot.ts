@@ -1,0 +1,47 @@
+/**
+ * What a POP serves from: one immutable value made by the control plane, swapped whole or refused.
+ * It holds no secrets of the control plane; environment variables are in it because workers need them.
+ */
+export interface Snapshot {
+  /** Grows by one with every change. */
+  readonly version: number;
+  readonly environments: readonly Environment[];
+  /** Lower-case host without port → what answers there. */
+  readonly hosts: Readonly<Record<string, HostBinding>>;
+  readonly deployments: readonly DeploymentRef[];
+}
+
+export interface Environment {
+  /** `<project>-<environment>`, unique. */
+  readonly id: string;
+  readonly project: string;
+  readonly name: string;
+  /** Counts changes of the environment itself (variables, domains). */
+  readonly version: number;
+  /** Number of the active deployment. */
+  readonly deployment: number;
+  /** Changes whenever everything stored for the environment must be forgotten; part of every cache key. */
+  readonly cacheSpace: string;
+  readonly production: boolean;
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+export interface DeploymentRef {
+  readonly project: string;
+  readonly environment: string;
+  readonly number: number;
+  /** Blob that holds the `DeploymentManifest`. */
+  readonly manifest: string;
+  /** ISO time. */
+  readonly createdAt: string;
+}
+
+export interface HostBinding {
+  /** Environment id. */
+  readonly environment: string;
+  readonly deployment: number;
+  /** The deployment's own host: skips edge cache, answers for ever. */
+  readonly permalink: boolean;
+  /** A host that the platform made up, not a custom domain: gets `x-robots-tag: noindex`. */
+  readonly generated: boolean;
+}

@@ -1,0 +1,79 @@
+/** The seam of the cache room: what a POP asks and what it is told. Semantics, store and coalescing live beside it. */
+import type { Fields } from '../http/fields.ts';
+import type { HttpResponse } from '../http/message.ts';
+import type { CacheSettings } from '../router/table.ts';
+
+/** `{prefix}-caching-status`: may this be stored, and if not, why. */
+export type CachingStatus =
+  | 'ok'
+  | 'disabled'
+  | 'no-max-age'
+  | 'code'
+  | 'private'
+  | 'method'
+  | 'body-too-big'
+  | 'set-cookie'
+  | 'deployment'
+  | 'debug'
+  | 'pass';
+
+/** A decision and why: `status` is the public word, `reason` a sentence for people and logs. */
+export interface StoreVerdict {
+  readonly status: CachingStatus;
+  readonly reason: string;
+  /** Set when `status` is `ok`. */
+  readonly ttlMs: number;
+  readonly staleWhileRevalidateMs: number;
+}
+
+export interface CacheRequest {
+  /** Canonical key, environment's space included; made by `cacheKey`. */
+  readonly key: string;
+  readonly method: string;
+  readonly fields: Fields;
+  readonly requestId: string;
+  /** Merged `cache()` settings of the matched routes. */
+  readonly settings: CacheSettings | undefined;
+  /** A body route (`post`, body criteria, GraphQL): its method may be stored. */
+  readonly bodyKey: boolean;
+  /** Known before the lookup that nothing may be stored (`debug`, `body-too-big`, `disabled` …): no lookup, no coalescing. */
+  readonly bypass?: { readonly status: CachingStatus; readonly reason: string };
+  /** A prefetch: answer from store or not at all, never fetch. */
+  readonly lookupOnly?: boolean;
+  /** Surrogate keys header name, `{prefix}-surrogate-key`. */
+  readonly surrogateKeyName: string;
+}
+
+/** The cache metric of the `t` header. */
+export type CacheMetric = 'hit' | 'cached' | 'pass' | 'miss';
+
+export interface CacheAnswer {
+  /** From the store (body a `Buffer` or a stream that follows a fill) or as fetched. Status and fields are the stored ones. */
+  readonly response: HttpResponse;
+  readonly metric: CacheMetric;
+  readonly verdict: StoreVerdict;
+  /** RFC 9211 parameters of our member, e.g. `hit; ttl=57` or `fwd=uri-miss; fwd-status=200; stored; ttl=60`. */
+  readonly cacheStatus: string;
+  /** Seconds, on hits (and what a fetched response carried). */
+  readonly ageSeconds: number;
+  readonly stale: boolean;
+  /** Remaining freshness in seconds; negative when stale. */
+  readonly ttlSeconds?: number;
+  /** Milliseconds spent waiting for somebody else's fetch. */
+  readonly coalescedMs?: number;
+  /** On hits: id of the request that filled the entry. */
+  readonly hitRequestId?: string;
+}
+
+/** Fetches from the next hop. Throws a `Fault`; waiters share it. `signal` fires when nobody wants the answer any more. */
+export type Fetch = (signal: AbortSignal) => Promise<HttpResponse>;
+
+export interface Cache {
+  /** Null only for `lookupOnly` without a usable entry. */
+  answer(request: CacheRequest, fetch: Fetch, signal: AbortSignal): Promise<CacheAnswer | null>;
+  /** Forgets everything whose key starts with the space (a new deployment went live). */
+  dropSpace(space: string): void;
+  /** Bytes held, entries, for metrics. */
+  stats(): { readonly bytes: number; readonly entries: number };
+  close(): void;
+}
