@@ -1,0 +1,106 @@
+/**
+ * The answer to a failed request: status, headers and body from one fault. The body is a problem document
+ * (RFC 9457), HTML or plain text, whichever the client likes best; without a wish it is plain text, which reads
+ * well everywhere. Internals (the fault's evidence) never reach it.
+ */
+import Negotiator from 'negotiator';
+import { type Branding, DEFAULT_BRANDING } from './branding.ts';
+import { describeCode } from './catalogue.ts';
+import { errorHtml } from './error-html.ts';
+import type { Fault } from './fault.ts';
+import { moveSentence, type Problem, problemOf } from './problem.ts';
+import { appendMember, proxyStatusMember, standardStatus } from './proxy-status.ts';
+
+export interface RenderOptions {
+  /** The client's Accept field, as received. */
+  readonly accept?: string | undefined;
+  readonly requestId: string;
+  /** Host as the client wrote it; shown on the page, escaped. */
+  readonly host?: string | undefined;
+  readonly branding?: Branding;
+  /** Name of this POP or deployment in Proxy-Status; never the product's. */
+  readonly identity: string;
+  /** `native` (default) sends the code, `standard` the status that RFC 9209 recommends. */
+  readonly style?: 'native' | 'standard';
+  /** Proxy-Status as received from a trusted hop behind us. */
+  readonly receivedProxyStatus?: string | undefined;
+}
+
+export interface RenderedFault {
+  readonly status: number;
+  /** Reason phrase: the name of the code. */
+  readonly reason: string;
+  /** Without framing (Content-Length): that is the sender's, which also leaves the body away for HEAD. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Buffer;
+}
+
+interface Form {
+  readonly contentType: string;
+  readonly write: (problem: Problem, options: { host: string | undefined; branding: Branding; fault: Fault }) => string;
+}
+
+const JSON_FORM: Form = {
+  contentType: 'application/problem+json',
+  write: (problem) => `${JSON.stringify(problem, null, 2)}\n`,
+};
+
+/** In order of preference where the client has none. */
+const FORMS: Readonly<Record<string, Form>> = {
+  'text/plain': {
+    contentType: 'text/plain; charset=utf-8',
+    write: (problem, { branding }) => plainText(problem, branding),
+  },
+  'application/problem+json': JSON_FORM,
+  'application/json': JSON_FORM,
+  'text/html': {
+    contentType: 'text/html; charset=utf-8',
+    write: (problem, { host, branding, fault }) => errorHtml(problem, fault, host, branding),
+  },
+};
+
+/** Nothing on the page is loaded from anywhere, and nothing that slipped in could run. */
+const CONTENT_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+export function renderFault(fault: Fault, options: RenderOptions): RenderedFault {
+  const { accept, requestId, host, branding = DEFAULT_BRANDING, identity, style = 'native' } = options;
+  const status = style === 'standard' ? standardStatus(fault) : fault.code;
+  const problem = problemOf(fault, status, requestId, branding);
+  const form = FORMS[preferredForm(accept)]!;
+  const retryAfter = describeCode(fault.code)?.retryAfterSeconds;
+  return {
+    status,
+    reason: problem.title,
+    headers: [
+      ['content-type', form.contentType],
+      ['cache-control', 'no-store'],
+      ['x-content-type-options', 'nosniff'],
+      ...(form.contentType.startsWith('text/html') ? ([['content-security-policy', CONTENT_SECURITY]] as const) : []),
+      [`${branding.headerPrefix}-error`, String(fault.code)],
+      ['proxy-status', appendMember(options.receivedProxyStatus, proxyStatusMember(fault, identity))],
+      ...(retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)),
+    ],
+    body: Buffer.from(form.write(problem, { host, branding, fault })),
+  };
+}
+
+function preferredForm(accept: string | undefined): string {
+  const names = Object.keys(FORMS);
+  if (accept === undefined) return names[0]!;
+  return new Negotiator({ headers: { accept } }).mediaType(names) ?? names[0]!;
+}
+
+function plainText(problem: Problem, branding: Branding): string {
+  const token = [problem.details, problem.limit && `limit ${problem.limit}`].filter(Boolean).join(', ');
+  return [
+    `${problem.code} ${problem.title}`,
+    '',
+    `${problem.detail}${token && ` (${token})`}`,
+    `${moveSentence(problem.fault, branding)} ${problem.help}`,
+    ...(problem.type === undefined ? [] : [problem.type]),
+    '',
+    `Where: ${problem.hop}, ${problem.phase}`,
+    `Request: ${problem.requestId}`,
+    '',
+  ].join('\n');
+}
