@@ -42,6 +42,8 @@ export interface CacheRequest {
   readonly lookupOnly?: boolean;
   /** Surrogate keys header name, `{prefix}-surrogate-key`. */
   readonly surrogateKeyName: string;
+  /** Lower-case names of request headers that `key` covers (`CacheKey.keyedHeaders`): they need no variants. */
+  readonly keyedHeaders?: readonly string[];
 }
 
 /** The cache metric of the `t` header. */
@@ -65,8 +67,24 @@ export interface CacheAnswer {
   readonly hitRequestId?: string;
 }
 
-/** Fetches from the next hop. Throws a `Fault`; waiters share it. `signal` fires when nobody wants the answer any more. */
-export type Fetch = (signal: AbortSignal) => Promise<HttpResponse>;
+/** What the cache wants of one fetch. */
+export interface FetchPlan {
+  /**
+   * True: the answer may be stored and shared. Ask for the whole representation, without the client's Range,
+   * If-Range, If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since; ranges and 304s are cut from the
+   * answer on delivery. False: the answer is this client's alone, forward its request as it came.
+   */
+  readonly whole: boolean;
+  /** Validators of the stale stored response: send them as If-None-Match and If-Modified-Since; a 304 freshens it. */
+  readonly ifNoneMatch?: string;
+  readonly ifModifiedSince?: string;
+}
+
+/**
+ * Fetches from the next hop. Throws a `Fault`; waiters share it. `signal` fires when nobody wants the answer any
+ * more. May be called after the client got its answer (refresh), and more than once for one request.
+ */
+export type Fetch = (signal: AbortSignal, plan: FetchPlan) => Promise<HttpResponse>;
 
 export interface Cache {
   /** Null only for `lookupOnly` without a usable entry. */
