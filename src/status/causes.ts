@@ -83,6 +83,7 @@ export const CAUSES = {
   'request.denied': row(403, 'route', 'http_request_denied', 'client', 'denied', 403),
   'request.expectation': row(417, 'request', 'http_request_error', 'client', 'expectation', 417),
   'request.upgrade': row(400, 'request', 'http_request_error', 'client', 'upgrade', 400),
+  'request.method': row(400, 'request', 'http_request_error', 'client', 'method', 405),
   // identify
   'host.missing': row(535, 'identify', 'destination_not_found', 'client', 'host-missing'),
   'host.unknown': row(535, 'identify', 'destination_not_found', 'project', 'host-unknown'),
@@ -106,6 +107,7 @@ export const CAUSES = {
   'upstream.dns.nodata': row(537, 'dns', 'dns_error', 'project', 'nodata'),
   'upstream.dns.bad-name': row(537, 'dns', 'dns_error', 'project', 'bad-name'),
   'upstream.dns.timeout': row(537, 'dns', 'dns_timeout', 'upstream', 'no answer'),
+  'upstream.dns.unreachable': row(537, 'dns', 'dns_error', 'platform', 'resolver unreachable'),
   'upstream.connect.refused': row(531, 'connect', 'connection_refused', 'upstream'),
   'upstream.connect.timeout': row(531, 'connect', 'connection_timeout', 'upstream'),
   'upstream.connect.unroutable': row(531, 'connect', 'destination_ip_unroutable', 'upstream'),
@@ -144,6 +146,7 @@ export const CAUSES = {
   'link.dns.nodata': row(548, 'dns', 'dns_error', 'platform', 'nodata'),
   'link.dns.bad-name': row(548, 'dns', 'dns_error', 'platform', 'bad-name'),
   'link.dns.timeout': row(548, 'dns', 'dns_timeout', 'platform', 'no answer'),
+  'link.dns.unreachable': row(548, 'dns', 'dns_error', 'platform', 'resolver unreachable'),
   'link.connect.refused': row(547, 'connect', 'connection_refused', 'platform'),
   'link.connect.timeout': row(543, 'connect', 'connection_timeout', 'platform'),
   'link.connect.unroutable': row(547, 'connect', 'destination_ip_unroutable', 'platform'),
