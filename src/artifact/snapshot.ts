@@ -9,6 +9,11 @@ export interface Snapshot {
   /** Lower-case host without port → what answers there. */
   readonly hosts: Readonly<Record<string, HostBinding>>;
   readonly deployments: readonly DeploymentRef[];
+  /**
+   * Ids (`<project>-<environment>-<number>`) of deployments that are about to become active. A POP makes them ready
+   * (blobs, routes, a worker) before it confirms the snapshot, and says which of them it cannot serve and why.
+   */
+  readonly staged?: readonly string[];
 }
 
 export interface Environment {
@@ -18,7 +23,7 @@ export interface Environment {
   readonly name: string;
   /** Counts changes of the environment itself (variables, domains). */
   readonly version: number;
-  /** Number of the active deployment. */
+  /** Number of the active deployment; 0 while there is none (then only permalinks lead here). */
   readonly deployment: number;
   /** Changes whenever everything stored for the environment must be forgotten; part of every cache key. */
   readonly cacheSpace: string;

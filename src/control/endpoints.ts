@@ -1,0 +1,250 @@
+/** The Control API, one row per endpoint: what it reads, what it calls, what it answers. */
+
+import type { VariableView } from './contract.ts';
+import { type Control, deploymentNumber } from './control.ts';
+import { feedLines } from './feed.ts';
+import type { Call, Endpoint, Reply } from './listener.ts';
+import { checkNames } from './names.ts';
+import { invalidField, notFound } from './problem.ts';
+import type { Ack } from './publisher.ts';
+import type { Place, VariableRecord } from './store.ts';
+
+export interface LogQuery {
+  /** Wait for further lines instead of ending with the newest. */
+  readonly follow: boolean;
+  /** All other parameters as given, e.g. `environment`, `kind`. */
+  readonly parameters: URLSearchParams;
+}
+
+/** Where `GET /v1/logs` takes its lines from; ends when `signal` fires. */
+export type LogSource = (query: LogQuery, signal: AbortSignal) => AsyncIterable<unknown>;
+
+export interface EndpointParts {
+  readonly control: Control;
+  readonly logs: LogSource | undefined;
+  readonly heartbeatMs: number;
+}
+
+const ENVIRONMENT = '/v1/projects/:project/environments/:environment';
+
+export function endpoints({ control, logs, heartbeatMs }: EndpointParts): Endpoint[] {
+  const { store, blobs, publisher, limits, publicUrl, domain } = control.parts;
+  return [
+    {
+      method: 'PUT',
+      path: '/v1/blobs/:sha256',
+      async handle({ params, body }) {
+        const { bytes, created } = await blobs.put(params.sha256!, body, { maxBytes: limits['static.bodyBytes'] });
+        return { status: created ? 201 : 200, json: { sha256: params.sha256, bytes } };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/blobs/:sha256',
+      async handle({ params }) {
+        const { stream, bytes } = await blobs.open(params.sha256!);
+        return { stream, headers: { 'content-type': 'application/octet-stream', 'content-length': bytes } };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/blobs/missing',
+      async handle(call) {
+        return { json: { missing: await blobs.missing(strings((await call.json()).blobs, 'blobs')) } };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/projects',
+      handle: async () => ({ json: { environments: await store.environments() } }),
+    },
+    { method: 'GET', path: ENVIRONMENT, handle: async (call) => ({ json: await store.environment(place(call)) }) },
+    {
+      method: 'PATCH',
+      path: ENVIRONMENT,
+      async handle(call) {
+        const { production, preserveCache } = await call.json();
+        const settings = {
+          ...optional('production', boolean(production, 'production')),
+          ...optional('preserveCache', boolean(preserveCache, 'preserveCache')),
+        };
+        const environment = await store.configure(place(call), settings);
+        return { json: { ...environment, warnings: await control.spread() } };
+      },
+    },
+    {
+      method: 'POST',
+      path: `${ENVIRONMENT}/deployments`,
+      async handle(call) {
+        const manifest = string((await call.json()).manifest, 'manifest');
+        return { status: 201, json: await control.deploy(place(call), manifest) };
+      },
+    },
+    {
+      method: 'GET',
+      path: `${ENVIRONMENT}/deployments`,
+      handle: async (call) => ({ json: { deployments: await control.deployments(place(call)) } }),
+    },
+    {
+      method: 'GET',
+      path: `${ENVIRONMENT}/activations`,
+      handle: async (call) => ({ json: { activations: await store.activations(place(call)) } }),
+    },
+    {
+      method: 'POST',
+      path: `${ENVIRONMENT}/promote`,
+      async handle(call) {
+        const { deployment, from } = await call.json();
+        const source = from === undefined ? undefined : string(from, 'from');
+        return { json: await control.promote(place(call), deploymentNumber(deployment, 'deployment'), source) };
+      },
+    },
+    {
+      method: 'POST',
+      path: `${ENVIRONMENT}/rollback`,
+      handle: async (call) => ({ json: await control.rollback(place(call)) }),
+    },
+    {
+      method: 'GET',
+      path: `${ENVIRONMENT}/domains`,
+      async handle(call) {
+        const domains = await store.domains(place(call));
+        return { json: { domains: domains.map((it) => ({ ...it, url: publicUrl(it.host) })) } };
+      },
+    },
+    {
+      method: 'PUT',
+      path: `${ENVIRONMENT}/domains/:host`,
+      async handle(call) {
+        const added = await store.addDomain(place(call), call.params.host!);
+        return { json: { ...added, url: publicUrl(added.host), warnings: await control.spread() } };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: `${ENVIRONMENT}/domains/:host`,
+      async handle(call) {
+        await store.removeDomain(place(call), call.params.host!);
+        return { json: { host: call.params.host, warnings: await control.spread() } };
+      },
+    },
+    {
+      method: 'GET',
+      path: `${ENVIRONMENT}/variables`,
+      handle: async (call) => ({ json: { variables: (await store.variables(place(call))).map(masked) } }),
+    },
+    {
+      method: 'PUT',
+      path: `${ENVIRONMENT}/variables/:name`,
+      async handle(call) {
+        const body = await call.json();
+        const set = await store.setVariable(place(call), {
+          name: call.params.name!,
+          value: string(body.value, 'value'),
+          secret: boolean(body.secret, 'secret') ?? false,
+        });
+        return { json: { ...masked(set), warnings: await control.spread() } };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: `${ENVIRONMENT}/variables/:name`,
+      async handle(call) {
+        await store.removeVariable(place(call), call.params.name!);
+        return { json: { name: call.params.name, warnings: await control.spread() } };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/snapshot',
+      handle: async () => ({ json: await store.snapshot({ maskSecrets: true }) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/feed',
+      handle({ query, signal }) {
+        return { lines: feedLines(publisher, string(query.get('pop'), 'pop'), heartbeatMs, signal) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/feed/ack',
+      async handle(call) {
+        const ack = readAck(await call.json());
+        if (!publisher.ack(ack)) throw notFound(`the POP '${ack.pop}' has no feed open`);
+        return { json: { version: publisher.current.version } };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/logs',
+      handle: ({ query, signal }) => logReply(logs, query, signal),
+    },
+    {
+      method: 'GET',
+      path: '/v1/status',
+      async handle() {
+        const { version, environments } = publisher.current;
+        return { json: { version, domain, environments: environments.length, pops: publisher.pops() } };
+      },
+    },
+  ];
+}
+
+function logReply(logs: LogSource | undefined, query: URLSearchParams, signal: AbortSignal): Reply {
+  if (logs === undefined) throw notFound('this control plane keeps no logs');
+  const follow = query.get('follow') !== null && !['0', 'false'].includes(query.get('follow')!);
+  return { lines: logs({ follow, parameters: query }, signal) };
+}
+
+function place({ params }: Call): Place {
+  const { project = '', environment = '' } = params;
+  checkNames(project, environment);
+  return { project, environment };
+}
+
+const masked = ({ name, value, secret, updatedAt }: VariableRecord): VariableView => ({
+  name,
+  value: secret ? null : value,
+  secret,
+  updatedAt,
+});
+
+function readAck(body: Readonly<Record<string, unknown>>): Ack {
+  const { version, failed } = body;
+  if (typeof version !== 'number') throw invalidField('version', 'must be a snapshot version');
+  return {
+    pop: string(body.pop, 'pop'),
+    version,
+    ...optional('error', body.error === undefined ? undefined : string(body.error, 'error')),
+    ...optional('failed', failed === undefined ? undefined : failures(failed)),
+  };
+}
+
+function failures(value: unknown): Ack['failed'] {
+  if (!Array.isArray(value)) throw invalidField('failed', 'must be a list');
+  return value.map((it: Record<string, unknown> | null, at) => ({
+    deployment: string(it?.deployment, `failed.${at}.deployment`),
+    message: string(it?.message, `failed.${at}.message`),
+  }));
+}
+
+function string(value: unknown, field: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  if (value === '' && field === 'value') return value;
+  throw invalidField(field, 'must be a string');
+}
+
+function strings(value: unknown, field: string): string[] {
+  if (!Array.isArray(value)) throw invalidField(field, 'must be a list of strings');
+  return value.map((it, at) => string(it, `${field}.${at}`));
+}
+
+function boolean(value: unknown, field: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw invalidField(field, 'must be true or false');
+}
+
+/** `{ name: value }`, or nothing at all for undefined. */
+const optional = <Name extends string, Value>(name: Name, value: Value | undefined) =>
+  (value === undefined ? {} : { [name]: value }) as Partial<Record<Name, Value>>;

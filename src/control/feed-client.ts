@@ -1,0 +1,219 @@
+/**
+ * A POP's side of the feed. It starts from the last good snapshot on its disk, so a POP serves while the control
+ * plane is down; then it stays connected, applies what comes, confirms or refuses each version, and reconnects
+ * with growing pauses for as long as it runs.
+ */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Agent, request } from 'undici';
+import type { Snapshot } from '../artifact/snapshot.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
+import type { FeedLine } from './contract.ts';
+import { type ControlAddress, replaceFile } from './discovery.ts';
+import { readLines } from './lines.ts';
+import type { Ack, ApplySnapshot } from './publisher.ts';
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+/** Three heartbeats: a control plane that says nothing for this long is gone, whatever its socket says. */
+const SILENCE_MS = 15_000;
+const ANSWER_MS = 10_000;
+
+export interface FeedClientOptions {
+  /** Asked before every connection, because a restarted control plane may have moved. Null: not known yet. */
+  readonly address: () => Promise<ControlAddress | null>;
+  /** Name of the POP process, unique in the platform. */
+  readonly pop: string;
+  /** `<data>/pop-<name>/snapshot.json` is kept here. */
+  readonly dataDir: string;
+  readonly apply: ApplySnapshot;
+  /** Connections lost and found, refused snapshots: for the platform's own log. */
+  readonly onEvent?: (event: FeedEvent) => void;
+  readonly clock?: Clock;
+}
+
+export type FeedEvent =
+  | { readonly kind: 'connected'; readonly url: string }
+  | { readonly kind: 'lost'; readonly error: string; readonly retryMs: number }
+  | { readonly kind: 'refused'; readonly version: number; readonly error: string };
+
+export interface FeedClient {
+  /** Resolves with the first snapshot that is served from, off the disk or from the control plane. */
+  readonly ready: Promise<Snapshot>;
+  close(): Promise<void>;
+}
+
+export function startFeedClient(options: FeedClientOptions): FeedClient {
+  const client = new Client(options);
+  const running = client.run();
+  return {
+    ready: client.ready,
+    async close() {
+      client.stop();
+      await running;
+    },
+  };
+}
+
+class Client {
+  readonly ready: Promise<Snapshot>;
+  readonly #options: FeedClientOptions;
+  readonly #clock: Clock;
+  readonly #ending = new AbortController();
+  readonly #agent = new Agent({ headersTimeout: ANSWER_MS, bodyTimeout: SILENCE_MS, connect: { timeout: ANSWER_MS } });
+  readonly #setReady: (snapshot: Snapshot) => void;
+  #pauseMs = FIRST_PAUSE_MS;
+
+  constructor(options: FeedClientOptions) {
+    const { promise, resolve } = Promise.withResolvers<Snapshot>();
+    this.ready = promise;
+    this.#setReady = resolve;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  stop(): void {
+    this.#ending.abort();
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#ending;
+    const kept = await readKept(this.#file);
+    if (kept) await this.#apply(kept, { keep: false });
+    while (!signal.aborted) {
+      const error = await this.#follow().then(() => 'the control plane ended the feed', asText);
+      if (signal.aborted) break;
+      this.#tell({ kind: 'lost', error, retryMs: this.#pauseMs });
+      await this.#pause();
+    }
+    await this.#agent.destroy();
+  }
+
+  get #file(): string {
+    return join(this.#options.dataDir, `pop-${this.#options.pop}`, 'snapshot.json');
+  }
+
+  /** One connection: until it ends or breaks. */
+  async #follow(): Promise<void> {
+    const address = await this.#options.address();
+    if (address === null) throw new Error('the control plane has not been started yet');
+    const { url } = address;
+    const answer = await this.#request(address, 'GET', `/v1/feed?pop=${encodeURIComponent(this.#options.pop)}`);
+    if (answer.statusCode !== 200) throw new Error(`${url} answered ${answer.statusCode}: ${await answer.body.text()}`);
+    this.#tell({ kind: 'connected', url });
+    this.#pauseMs = FIRST_PAUSE_MS;
+    const newest = new Newest((snapshot) => this.#take(address, snapshot));
+    try {
+      for await (const line of readLines(answer.body)) {
+        const message = JSON.parse(line) as FeedLine;
+        if ('snapshot' in message) newest.put(message.snapshot);
+      }
+    } finally {
+      await newest.idle();
+    }
+  }
+
+  async #take(address: ControlAddress, snapshot: Snapshot): Promise<void> {
+    const { pop } = this.#options;
+    const answer = await this.#apply(snapshot, { keep: true });
+    const ack: Ack = { pop, version: snapshot.version, ...answer };
+    // A confirmation that is lost is repeated after the next connection, for the snapshot that comes with it.
+    await this.#request(address, 'POST', '/v1/feed/ack', ack)
+      .then((reply) => reply.body.dump())
+      .catch(() => {});
+  }
+
+  async #apply(snapshot: Snapshot, { keep }: { readonly keep: boolean }): Promise<Pick<Ack, 'error' | 'failed'>> {
+    try {
+      const answer = await this.#options.apply(snapshot);
+      if (answer.error === undefined) {
+        if (keep) await this.#keep(snapshot);
+        this.#setReady(snapshot);
+        return answer;
+      }
+      this.#tell({ kind: 'refused', version: snapshot.version, error: answer.error });
+      return answer;
+    } catch (error) {
+      this.#tell({ kind: 'refused', version: snapshot.version, error: asText(error) });
+      return { error: asText(error) };
+    }
+  }
+
+  async #keep(snapshot: Snapshot): Promise<void> {
+    await mkdir(join(this.#file, '..'), { recursive: true, mode: 0o700 });
+    await replaceFile(this.#file, JSON.stringify({ ...snapshot, staged: undefined }));
+  }
+
+  #request({ url, token }: ControlAddress, method: 'GET' | 'POST', path: string, body?: unknown) {
+    return request(new URL(path, url), {
+      method,
+      dispatcher: this.#agent,
+      signal: this.#ending.signal,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+  }
+
+  #pause(): Promise<void> {
+    const waitMs = this.#pauseMs;
+    this.#pauseMs = Math.min(waitMs * 2, LONGEST_PAUSE_MS);
+    const { signal } = this.#ending;
+    return new Promise((resolve) => {
+      const done = () => {
+        timer.cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.#clock.setTimer(waitMs, done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  #tell(event: FeedEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+/** Works on one value at a time; of those that come meanwhile only the newest is kept. */
+class Newest {
+  readonly #work: (snapshot: Snapshot) => Promise<void>;
+  #next: Snapshot | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(work: (snapshot: Snapshot) => Promise<void>) {
+    this.#work = work;
+  }
+
+  put(snapshot: Snapshot): void {
+    this.#next = snapshot;
+    this.#running ??= this.#drain();
+  }
+
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#next) {
+      const snapshot = this.#next;
+      this.#next = undefined;
+      await this.#work(snapshot);
+    }
+    this.#running = undefined;
+  }
+}
+
+/** What cannot be read is as good as nothing: the control plane has it all. */
+async function readKept(path: string): Promise<Snapshot | null> {
+  try {
+    const kept = JSON.parse(await readFile(path, 'utf8')) as Snapshot;
+    return typeof kept.version === 'number' && Array.isArray(kept.environments) ? kept : null;
+  } catch {
+    return null;
+  }
+}
+
+const asText = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error));

@@ -1,0 +1,158 @@
+/**
+ * Who has which snapshot. Every connected POP gets the newest one, and answers with the version it now serves from,
+ * or why it does not. Whoever published can wait until all connected POPs have answered.
+ */
+import type { Snapshot } from '../artifact/snapshot.ts';
+import type { Clock } from '../base/clock.ts';
+import { Problem } from './problem.ts';
+
+/** A POP's answer to a snapshot. */
+export interface Ack {
+  readonly pop: string;
+  readonly version: number;
+  /** The snapshot as a whole was refused and the POP serves what it had. */
+  readonly error?: string;
+  /** Deployments (`<project>-<environment>-<number>`) that could not be made ready; the rest is served. */
+  readonly failed?: readonly { readonly deployment: string; readonly message: string }[];
+}
+
+/** How a version was received by the POPs that were connected. */
+export interface Settlement {
+  readonly confirmed: readonly string[];
+  /** Answered with an error or failed deployments. */
+  readonly refused: readonly Ack[];
+  /** Have not answered in time. */
+  readonly silent: readonly string[];
+}
+
+export interface PopStatus {
+  readonly name: string;
+  readonly connectedAt: string;
+  /** Version last answered for; 0 before the first answer. */
+  readonly version: number;
+  readonly error?: string;
+  readonly failed?: Ack['failed'];
+}
+
+/**
+ * Serves from a snapshot, or keeps what it has and says why: resolves with `error` or `failed`, or rejects.
+ * Resolves when everything `staged` is ready.
+ */
+export type ApplySnapshot = (snapshot: Snapshot) => Promise<Pick<Ack, 'error' | 'failed'>>;
+
+export interface Subscriber {
+  /** A newer snapshot; never called after `replaced`. */
+  send(snapshot: Snapshot): void;
+  /** Another connection took the POP's name, or the control plane ends. */
+  replaced(): void;
+}
+
+interface Connection {
+  readonly subscriber: Subscriber;
+  readonly connectedAtMs: number;
+  ack: Ack | undefined;
+}
+
+export class Publisher {
+  readonly #clock: Clock;
+  readonly #ackTimeoutMs: number;
+  readonly #pops = new Map<string, Connection>();
+  readonly #watchers = new Set<() => void>();
+  #current: Snapshot;
+  #closed = false;
+
+  constructor(clock: Clock, ackTimeoutMs: number, first: Snapshot) {
+    this.#clock = clock;
+    this.#ackTimeoutMs = ackTimeoutMs;
+    this.#current = first;
+  }
+
+  get current(): Snapshot {
+    return this.#current;
+  }
+
+  /** An older version than the current one is dropped: two publishers may overtake each other. */
+  publish(snapshot: Snapshot): void {
+    if (snapshot.version <= this.#current.version) return;
+    this.#current = snapshot;
+    for (const { subscriber } of this.#pops.values()) subscriber.send(snapshot);
+  }
+
+  /** Sends the current snapshot at once. Returns how to leave. */
+  connect(pop: string, subscriber: Subscriber): () => void {
+    this.#pops.get(pop)?.subscriber.replaced();
+    this.#pops.set(pop, { subscriber, connectedAtMs: this.#clock.nowMs(), ack: undefined });
+    subscriber.send(this.#current);
+    return () => {
+      if (this.#pops.get(pop)?.subscriber !== subscriber) return;
+      this.#pops.delete(pop);
+      this.#changed();
+    };
+  }
+
+  /** False when no such POP is connected. */
+  ack(ack: Ack): boolean {
+    const connection = this.#pops.get(ack.pop);
+    if (connection === undefined) return false;
+    if (connection.ack === undefined || ack.version >= connection.ack.version) connection.ack = ack;
+    this.#changed();
+    return true;
+  }
+
+  /**
+   * Resolves when every connected POP has answered for this version or a later one, or the time is up. Rejects with
+   * a 503 `Problem` when the control plane ends first.
+   */
+  settled(version: number): Promise<Settlement> {
+    return new Promise((resolve, reject) => {
+      const finish = () => {
+        timer.cancel();
+        this.#watchers.delete(check);
+        if (this.#closed) reject(stopping());
+        else resolve(this.#settlement(version));
+      };
+      const check = () => {
+        if (this.#closed || this.#settlement(version).silent.length === 0) finish();
+      };
+      const timer = this.#clock.setTimer(this.#ackTimeoutMs, finish);
+      this.#watchers.add(check);
+      check();
+    });
+  }
+
+  pops(): PopStatus[] {
+    return [...this.#pops].map(([name, { connectedAtMs, ack }]) => ({
+      name,
+      connectedAt: new Date(connectedAtMs).toISOString(),
+      version: ack?.version ?? 0,
+      ...(ack?.error === undefined ? {} : { error: ack.error }),
+      ...(ack?.failed === undefined ? {} : { failed: ack.failed }),
+    }));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { subscriber } of this.#pops.values()) subscriber.replaced();
+    this.#pops.clear();
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const check of [...this.#watchers]) check();
+  }
+
+  #settlement(version: number): Settlement {
+    const confirmed: string[] = [];
+    const refused: Ack[] = [];
+    const silent: string[] = [];
+    for (const [name, { ack }] of this.#pops) {
+      if (ack === undefined || ack.version < version) silent.push(name);
+      else if (ack.error !== undefined || (ack.failed?.length ?? 0) > 0) refused.push(ack);
+      else confirmed.push(name);
+    }
+    return { confirmed, refused, silent };
+  }
+}
+
+const stopping = (): Problem =>
+  new Problem({ status: 503, reason: 'stopping', detail: 'the control plane is being stopped; ask again in a moment' });

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, test } from 'node:test';
+import { controlStoreContract } from '../../test/conformance/control-store.ts';
+import { SqliteStore } from './sqlite-store.ts';
+
+const newPath = (): string => join(mkdtempSync(join(tmpdir(), 'selvedge-store-')), 'control.db');
+const openAt = (path: string): SqliteStore => new SqliteStore({ path, domain: 'localhost' });
+const paths = new WeakMap<object, string>();
+
+controlStoreContract('SQLite', {
+  async open() {
+    const path = newPath();
+    const store = openAt(path);
+    paths.set(store, path);
+    return store;
+  },
+  async reopen(store) {
+    await store.close();
+    return openAt(paths.get(store)!);
+  },
+});
+
+describe('the SQLite file', () => {
+  test('a second control plane on the same file is told so', async () => {
+    const path = newPath();
+    const first = openAt(path);
+    await first.touch();
+    assert.throws(() => openAt(path), /in use by another control plane/);
+    await first.close();
+    await openAt(path).close();
+  });
+
+  test('a file of a newer version is left alone', () => {
+    const path = newPath();
+    const newer = new DatabaseSync(path);
+    newer.exec('PRAGMA user_version = 99');
+    newer.close();
+    assert.throws(() => openAt(path), /has schema 99/);
+  });
+
+  test('a file that is no database is named', () => {
+    const path = newPath();
+    writeFileSync(path, 'no database '.repeat(500));
+    assert.throws(() => openAt(path), /control\.db is damaged/);
+  });
+});
