@@ -46,6 +46,8 @@ export interface Route {
   /** What a person sees in logs: the pattern as written, `fallback`, or a label. */
   readonly label: string;
   readonly group?: string;
+  /** Of a `static` or `dir` declaration: the file, relative to its directory. Reaches the worker as param `$file`. */
+  readonly file?: string;
   /** Null matches everything (fallback). */
   readonly criteria: Criteria | null;
   readonly auth?: { readonly username: string; readonly password: string; readonly realm: string };
