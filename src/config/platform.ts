@@ -3,12 +3,11 @@
  * command line and defaults; `options.ts` says of each member what it is and what it may be.
  */
 import type { Branding } from '../status/branding.ts';
+import type { StatusStyle } from '../status/error-page.ts';
 import type { Limits } from './limits.ts';
 
 /** What a process does. `all` is everything on one machine. */
 export type Role = 'all' | 'edge' | 'global' | 'compute' | 'control';
-/** `native` answers with our own codes, `standard` with the status that RFC 9209 recommends. */
-export type StatusStyle = 'native' | 'standard';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export interface PlatformConfig {

@@ -121,7 +121,7 @@ const ENCODERS: Readonly<Record<FieldType, (value: unknown) => string | number>>
 const WRITERS = LOG_FIELD_NAMES.map((name) => ({ name, encode: ENCODERS[LOG_FIELDS[name].type] }));
 
 /** The record as one line of JSON, fields in the order of the table, without the line break. */
-export function encodeAccess(record: AccessRecord): string {
+export function encodeAccess(record: Partial<AccessRecord>): string {
   const line: Record<string, string | number> = {};
   for (const { name, encode } of WRITERS) {
     const value = record[name];

@@ -120,6 +120,7 @@ a{color:inherit}
 .way .failed{border-color:var(--bad)}
 .way .failed span{color:var(--bad);font-weight:600}
 .way .off{border-style:dashed}
+@media (max-width:36rem){.way{flex-direction:column;gap:1.2rem}.way li{flex:none}.way li+li::before{top:-1.2rem;left:1.6rem;width:0;height:1.1rem;border-left:2px solid var(--line)}}
 dl{margin:2em 0 0;padding-top:1em;border-top:1px solid var(--line);font-size:.9rem}
 dl div{display:flex;gap:1rem}
 dt{flex:0 0 6rem;color:var(--soft)}

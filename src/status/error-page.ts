@@ -11,6 +11,9 @@ import type { Fault } from './fault.ts';
 import { moveSentence, type Problem, problemOf } from './problem.ts';
 import { appendMember, proxyStatusMember, standardStatus } from './proxy-status.ts';
 
+/** `native` answers with our own codes, `standard` with the status that RFC 9209 recommends. */
+export type StatusStyle = 'native' | 'standard';
+
 export interface RenderOptions {
   /** The client's Accept field, as received. */
   readonly accept?: string | undefined;
@@ -20,8 +23,8 @@ export interface RenderOptions {
   readonly branding?: Branding;
   /** Name of this POP or deployment in Proxy-Status; never the product's. */
   readonly identity: string;
-  /** `native` (default) sends the code, `standard` the status that RFC 9209 recommends. */
-  readonly style?: 'native' | 'standard';
+  /** Default `native`. */
+  readonly style?: StatusStyle;
   /** Proxy-Status as received from a trusted hop behind us. */
   readonly receivedProxyStatus?: string | undefined;
 }
