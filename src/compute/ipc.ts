@@ -1,0 +1,103 @@
+/**
+ * What platform and guest say to each other: IPC for control, one private header on the unix socket for the
+ * figures of a request. Types only, so that the guest stays light. The platform believes nothing of it blindly:
+ * project code shares the guest's process.
+ */
+
+/** How project code failed, as the guest saw it. */
+export interface GuestFault {
+  readonly kind: 'uncaught' | 'unhandled-rejection' | 'malformed' | 'load-failed' | 'platform';
+  readonly message: string;
+  readonly stack?: string;
+  /** `error.code` and `error.name`. */
+  readonly code?: string;
+  readonly name?: string;
+  /** Names a fault of a platform-managed call that the platform still has. */
+  readonly ref?: string;
+}
+
+/** An outgoing request of project code. */
+export interface OpenRequest {
+  readonly host: string;
+  readonly elapsedMs: number;
+  readonly connected: boolean;
+}
+
+export interface StartMessage {
+  readonly t: 'start';
+  readonly socketPath: string;
+  readonly brokerPath: string;
+  /** Random per worker: marks a request and carries its figures; unknown to clients. */
+  readonly runHeader: string;
+  /** Absolute path of the routes module. */
+  readonly routes: string;
+  readonly app?:
+    | { readonly kind: 'module'; readonly entry: string }
+    | { readonly kind: 'command'; readonly command: string; readonly args: readonly string[] };
+  readonly port: number;
+  readonly loadMs: number;
+}
+
+export type ToGuest =
+  | StartMessage
+  /** Nobody waits for this request any more; answered with `done` as soon as its handler is not running. */
+  | { readonly t: 'abort'; readonly token: string }
+  | { readonly t: 'state'; readonly n: number };
+
+export interface GuestLog {
+  readonly t: 'log';
+  readonly time: number;
+  readonly level: number;
+  readonly message: string;
+  readonly token?: string;
+  readonly late?: boolean;
+}
+
+export type FromGuest =
+  | { readonly t: 'hello' }
+  | { readonly t: 'ready'; readonly appHost?: string }
+  /** `dying`: the process ends of it. */
+  | { readonly t: 'fault'; readonly token?: string; readonly dying?: boolean; readonly fault: GuestFault }
+  /** The handler of an aborted request has ended. */
+  | { readonly t: 'done'; readonly token: string }
+  | { readonly t: 'state'; readonly n: number; readonly open: readonly OpenRequest[] }
+  | { readonly t: 'app-exit'; readonly code: number | null; readonly signal: string | null }
+  | GuestLog;
+
+/** Request side of the run header: JSON in base64url. */
+export interface RunRequest {
+  readonly token: string;
+  readonly routeId: string;
+  readonly params: Readonly<Record<string, string | string[]>>;
+  readonly protocol: 'http' | 'https';
+}
+
+/** Response side of the run header: JSON in ASCII. */
+export interface RunReply {
+  /** The body is complete and measured. */
+  readonly whole: boolean;
+  readonly fault?: GuestFault;
+  readonly wt: number;
+  readonly wm: number;
+  readonly wr?: number;
+  readonly wa?: number;
+  readonly wp?: number;
+  readonly wz?: number;
+  readonly pu?: number;
+}
+
+/** Head of a broker frame: 4 bytes length (big endian), this as JSON, then the body. */
+export interface BrokerRequest {
+  readonly token: string;
+  readonly call: 'proxy' | 'asset';
+  readonly backend?: string;
+  readonly method?: string;
+  readonly url?: string;
+  readonly protocol?: 'http' | 'https';
+  readonly headers?: readonly string[];
+  readonly path?: string;
+}
+export type BrokerReply =
+  | { readonly kind: 'response'; readonly status: number; readonly reason: string; readonly headers: readonly string[] }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'fault'; readonly ref: string; readonly message: string; readonly code: number };

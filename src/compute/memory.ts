@@ -1,0 +1,30 @@
+/**
+ * Resident memory of workers. A heap limit does not cover buffers, in threads and in processes alike, so the
+ * platform looks from outside. Where there is no /proc, only the heap limit stands.
+ */
+import { readFileSync } from 'node:fs';
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+};
+
+/** Bytes of one process, 0 when unknown. */
+export const residentBytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;
+
+/** A process and everything below it. */
+export function treeBytes(pid: number): number {
+  const children = read(`/proc/${pid}/task/${pid}/children`).trim();
+  const below = children === '' ? [] : children.split(' ').map(Number);
+  return below.reduce((sum, child) => sum + treeBytes(child), residentBytes(pid));
+}
+
+/** How often the kernel has killed something in our control group (version 2) for want of memory. */
+export function cgroupKills(): number {
+  const path = /^0::(\S*)$/m.exec(read('/proc/self/cgroup'))?.[1] ?? '';
+  return Number(/^oom_kill (\d+)/m.exec(read(`/sys/fs/cgroup${path}/memory.events`))?.[1] ?? 0);
+}

@@ -1,0 +1,339 @@
+/**
+ * One worker process from spawn to end: its life is `starting` → `ready` → `retiring` → `ended`. It leads a process
+ * group of its own, so that whatever project code starts dies with it. Nothing of the platform's environment and
+ * no descriptor but the standard streams and the control pipe goes in.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { Agent } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Timer } from '../base/clock.ts';
+import { workerEnvironment } from './environment.ts';
+import type { FromGuest, GuestFault, OpenRequest, ToGuest } from './ipc.ts';
+import { WorkerLog } from './log.ts';
+import { cgroupKills, residentBytes, treeBytes } from './memory.ts';
+import { endFault, type KillReason, type WorkerEnd } from './outcome.ts';
+import type { Room } from './room.ts';
+import type { ComputeCall, Runnable } from './types.ts';
+
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const GUEST = fileURLToPath(new URL(`./guest/main.${EXTENSION}`, import.meta.url));
+const MEMORY_CHECK_MS = 50;
+const MIB = 1_048_576;
+/** What Node maps as data before project code has run; measured, below roughly this it does not boot. */
+const RUNTIME_DATA_MIB = 640;
+/** Request heads may be larger than Node's default of 16 KB: the platform has its own limit. */
+const HEAD_BYTES = 262_144;
+
+/** A request in the worker's hands. */
+export interface WorkerRun {
+  readonly token: string;
+  readonly call: ComputeCall;
+  /** What the guest told about this request. */
+  report?: GuestFault;
+}
+
+export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended';
+
+export class Worker {
+  readonly wi = randomUUID();
+  readonly runnable: Runnable;
+  readonly runs = new Map<string, WorkerRun>();
+  /** Settles once: ready to serve, or the fault that stopped it. */
+  readonly ready: Promise<void>;
+  readonly ended: Promise<WorkerEnd>;
+  readonly agent = new Agent({ keepAlive: true });
+  readonly runHeader = `x-${randomBytes(8).toString('hex')}`;
+  readonly startedMs: number;
+  state: WorkerState = 'starting';
+  served = 0;
+  busyMs = 0;
+  idleSinceMs: number;
+  port = 0;
+  appHost: string | undefined;
+
+  readonly #room: Room;
+  readonly #directory: string;
+  readonly #log: WorkerLog;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<WorkerEnd>();
+  readonly #waiters = new Set<(message: FromGuest) => void>();
+  #child: ChildProcess | undefined;
+  #phase: WorkerEnd['phase'] = 'boot';
+  #killed: KillReason | undefined;
+  #report: GuestFault | undefined;
+  #app: WorkerEnd['app'];
+  #spawnError: Error | undefined;
+  #memoryTimer: Timer | undefined;
+  #loadTimer: Timer | undefined;
+  #cgroupKillsBefore = 0;
+
+  constructor(room: Room, runnable: Runnable) {
+    this.#room = room;
+    this.runnable = runnable;
+    this.ready = this.#ready.promise;
+    this.ended = this.#ended.promise;
+    this.ready.catch(() => {});
+    this.startedMs = this.idleSinceMs = room.clock.monotonicMs();
+    this.#directory = room.workerDirectory();
+    this.#log = new WorkerLog(room, this);
+    void this.#start();
+  }
+
+  get socketPath(): string {
+    return join(this.#directory, 's');
+  }
+
+  /** The process, while there is one. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Takes a request; the worker is watched more closely until `finish`. */
+  begin(call: ComputeCall): WorkerRun {
+    const run: WorkerRun = { token: randomBytes(16).toString('base64url'), call };
+    this.runs.set(run.token, run);
+    this.served++;
+    this.#watchMemory();
+    return run;
+  }
+
+  finish(run: WorkerRun): void {
+    this.runs.delete(run.token);
+    this.#log.remember(run);
+    this.idleSinceMs = this.#room.clock.monotonicMs();
+    if (this.state === 'retiring' && this.runs.size === 0) this.kill('stop');
+  }
+
+  /** No further requests; ended as soon as it has none. */
+  retire(): void {
+    if (this.state === 'ended') return;
+    this.state = 'retiring';
+    if (this.runs.size === 0) this.kill('stop');
+  }
+
+  /** The whole group, at once. */
+  kill(reason: KillReason): void {
+    if (this.state === 'ended') return;
+    this.state = 'retiring';
+    this.#killed ??= reason;
+    if (this.pid !== undefined) killGroup(this.pid);
+  }
+
+  abort(token: string): void {
+    this.#tell({ t: 'abort', token });
+  }
+
+  /** Resolves when the guest says that the handler of an aborted request has ended, or the process has. */
+  async handlerEnded(token: string): Promise<void> {
+    await Promise.race([this.#message((message) => message.t === 'done' && message.token === token), this.ended]);
+  }
+
+  /** Open outgoing requests, or null when the guest's event loop does not answer in time. */
+  async outgoing(withinMs: number): Promise<readonly OpenRequest[] | null> {
+    const n = Math.random();
+    const timeout = Promise.withResolvers<null>();
+    const timer = this.#room.clock.setTimer(withinMs, () => timeout.resolve(null));
+    this.#tell({ t: 'state', n });
+    const answer = this.#message((message) => message.t === 'state' && message.n === n);
+    const message = await Promise.race([answer, timeout.promise]);
+    timer.cancel();
+    return message?.t === 'state' && Array.isArray(message.open) ? message.open : null;
+  }
+
+  /** What is known about a connection that broke: a report, the end of the process, or nothing in time. */
+  async brokenBy(run: WorkerRun, withinMs: number): Promise<GuestFault | WorkerEnd | null> {
+    if (run.report && !this.#report) return run.report;
+    const timeout = Promise.withResolvers<null>();
+    const timer = this.#room.clock.setTimer(withinMs, () => timeout.resolve(null));
+    const reported = this.#message((message) => message.t === 'fault' && !message.dying && message.token === run.token);
+    const found = await Promise.race([this.ended, reported, timeout.promise]);
+    timer.cancel();
+    return found && 't' in found ? (found.t === 'fault' ? found.fault : null) : (found ?? run.report ?? null);
+  }
+
+  lastLog(): string | undefined {
+    return this.#log.lastMessage();
+  }
+
+  residentMiB(): number {
+    return this.pid === undefined ? 0 : Math.round(residentBytes(this.pid) / MIB);
+  }
+
+  async #start(): Promise<void> {
+    try {
+      const { runnable } = this;
+      mkdirSync(join(this.#directory, 't'), { recursive: true, mode: 0o700 });
+      if (runnable.app) this.port = await this.#room.ports.take();
+      await this.#room.broker.listening;
+      if (this.#killed) this.#end(null, null);
+      else this.#spawn();
+    } catch (error) {
+      this.#spawnError = error as Error;
+      this.#end(null, null);
+    }
+  }
+
+  #spawn(): void {
+    const { limits, clock, loadMs } = this.#room;
+    this.#cgroupKillsBefore = cgroupKills();
+    const [command, ...args] = confined(limits.memoryMiB, [
+      process.execPath,
+      '--enable-source-maps',
+      `--max-old-space-size=${Math.max(16, limits.memoryMiB - limits.reservedMemoryMiB)}`,
+      `--max-http-header-size=${HEAD_BYTES}`,
+      GUEST,
+    ]);
+    const child = spawn(command!, args, {
+      cwd: this.runnable.directory,
+      env: workerEnvironment(this.runnable, {
+        temporary: join(this.#directory, 't'),
+        port: this.port,
+        variablePrefix: this.#room.variablePrefix,
+        compileCache: this.#room.compileCache,
+      }),
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    });
+    this.#child = child;
+    if (child.pid !== undefined) this.#room.reaper.watch(child.pid);
+    child.once('error', (error) => {
+      this.#spawnError = error;
+      if (child.pid === undefined) this.#end(null, null);
+    });
+    child.on('message', (message) => this.#onMessage(message as FromGuest));
+    this.#log.follow(child.stdout!, child.stderr!);
+    // Stragglers of the group hold the pipes open: they go first, then `close` comes with everything read.
+    child.once('exit', () => child.pid !== undefined && killGroup(child.pid));
+    child.once('close', (code, signal) => this.#end(code, signal));
+    this.#loadTimer = clock.setTimer(loadMs, () => this.state === 'starting' && this.kill('load-timeout'));
+    this.#watchMemory();
+  }
+
+  #onMessage(message: FromGuest): void {
+    if (message === null || typeof message !== 'object') return;
+    if (message.t === 'hello') this.#load();
+    else if (message.t === 'ready') this.#serve(message.appHost);
+    else if (message.t === 'log') this.#log.line(message);
+    else if (message.t === 'app-exit') this.#appExited(message);
+    else if (message.t === 'fault') this.#reported(message);
+    for (const waiter of [...this.#waiters]) waiter(message);
+  }
+
+  #load(): void {
+    const { runnable } = this;
+    this.#phase = 'load';
+    this.#tell({
+      t: 'start',
+      socketPath: this.socketPath,
+      brokerPath: this.#room.broker.socketPath,
+      runHeader: this.runHeader,
+      routes: join(runnable.directory, runnable.routes),
+      app:
+        runnable.app?.kind === 'module'
+          ? { kind: 'module', entry: join(runnable.directory, runnable.app.entry) }
+          : runnable.app,
+      port: this.port,
+      loadMs: this.#room.loadMs,
+    });
+  }
+
+  #serve(appHost: string | undefined): void {
+    if (this.state !== 'starting') return;
+    this.#loadTimer?.cancel();
+    this.#phase = 'serve';
+    this.state = 'ready';
+    this.appHost = appHost === '::1' ? '::1' : '127.0.0.1';
+    this.#ready.resolve();
+  }
+
+  #appExited(app: { code: number | null; signal: string | null }): void {
+    this.#app = { code: app.code, signal: app.signal };
+    this.#killWithoutReason();
+  }
+
+  #reported({ token, dying, fault }: { token?: string; dying?: boolean; fault: GuestFault }): void {
+    const [only] = this.runs.values();
+    const run = token === undefined ? (this.runs.size === 1 ? only : undefined) : this.runs.get(token);
+    if (run) run.report = fault;
+    if (fault.kind === 'load-failed' && this.#phase === 'load') {
+      this.#report = fault;
+      this.#killWithoutReason();
+    } else if (dying) this.#report = fault;
+  }
+
+  /** The process is of no use any more; how it ended is known already. */
+  #killWithoutReason(): void {
+    this.state = 'retiring';
+    if (this.pid !== undefined) killGroup(this.pid);
+  }
+
+  #watchMemory(): void {
+    if (this.#memoryTimer || this.state === 'ended') return;
+    this.#memoryTimer = this.#room.clock.setTimer(MEMORY_CHECK_MS, () => {
+      this.#memoryTimer = undefined;
+      if (this.state === 'ended' || this.pid === undefined) return;
+      const bytes = this.runnable.app?.kind === 'command' ? treeBytes(this.pid) : residentBytes(this.pid);
+      if (bytes > this.#room.limits.memoryMiB * MIB) this.kill('memory');
+      else if (this.runs.size > 0 || this.state === 'starting') this.#watchMemory();
+    });
+  }
+
+  #end(code: number | null, signal: string | null): void {
+    if (this.state === 'ended') return;
+    const end: WorkerEnd = {
+      wi: this.wi,
+      code,
+      signal,
+      killed: this.#killed,
+      report: this.#report,
+      app: this.#app,
+      stderr: this.#log.stderrTail(),
+      cgroupKill: signal === 'SIGKILL' && cgroupKills() > this.#cgroupKillsBefore,
+      phase: this.#phase,
+      spawnError: this.#spawnError,
+    };
+    this.state = 'ended';
+    this.#loadTimer?.cancel();
+    this.#memoryTimer?.cancel();
+    this.agent.destroy();
+    if (this.port !== 0) this.#room.ports.give(this.port);
+    if (this.pid !== undefined) this.#room.reaper.forget(this.pid);
+    this.#ready.reject(endFault(end, this.#room.projectCrashed));
+    void rm(this.#directory, { recursive: true, force: true })
+      .catch(() => {})
+      .then(() => this.#ended.resolve(end));
+  }
+
+  #tell(message: ToGuest): void {
+    if (this.#child?.connected) this.#child.send(message, () => {});
+  }
+
+  #message(wanted: (message: FromGuest) => boolean): Promise<FromGuest> {
+    return new Promise((resolve) => {
+      const waiter = (message: FromGuest): void => {
+        if (!wanted(message)) return;
+        this.#waiters.delete(waiter);
+        resolve(message);
+      };
+      this.#waiters.add(waiter);
+    });
+  }
+}
+
+/** A limit on data, heap and buffers alike, where the shell can set one; the watch on resident memory stands anyway. */
+const confined = (memoryMiB: number, command: readonly string[]): readonly string[] =>
+  process.platform === 'linux'
+    ? ['/bin/sh', '-c', `ulimit -d ${(RUNTIME_DATA_MIB + memoryMiB) * 1024} 2>/dev/null; exec "$0" "$@"`, ...command]
+    : command;
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
+}
