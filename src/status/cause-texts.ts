@@ -14,6 +14,7 @@ const STAGES: Readonly<Partial<Record<LegStage, string>>> = {
   'dns.notimp': 'The name server does not support the question for the host name of {peer}.',
   'dns.nodata': 'The host name of {peer} exists, but has no address.',
   'dns.bad-name': 'The configured host name of {peer} is not a valid name.',
+  'dns.unreachable': 'No name server could be reached to resolve the host name of {peer}.',
   'dns.timeout': 'No name server answered in time for the host name of {peer}.',
   'connect.refused': '{Peer} refused the connection.',
   'connect.timeout': '{Peer} did not accept a connection in time.',
