@@ -1,0 +1,39 @@
+/**
+ * What Node's parser refuses, as a cause of our own (spec "Status codes", 400). The complication: an overflow of its
+ * buffer does not tell what overflowed, so the last bytes are looked at.
+ */
+import type { Cause } from '../status/causes.ts';
+import { Fault, type Hop } from '../status/fault.ts';
+
+/** What Node hands to `clientError`. */
+export interface ParserError extends Error {
+  readonly code?: string;
+  readonly reason?: string;
+  readonly rawPacket?: Buffer;
+}
+
+/** The input ended inside a message: the client left, nothing was malformed. */
+const UNEXPECTED_END = 'HPE_INVALID_EOF_STATE';
+
+/** Null: the connection is gone or broken, there is nobody to answer. */
+export function parserFault(error: ParserError, hop: Hop, pathQueryBytes: number): Fault | null {
+  const { code } = error;
+  if (code === undefined || !code.startsWith('HPE_') || code === UNEXPECTED_END) return null;
+  const evidence = { parser: code, reason: error.reason ?? '' };
+  return new Fault({ cause: causeOf(error, pathQueryBytes), hop, evidence });
+}
+
+function causeOf({ code, rawPacket }: ParserError, pathQueryBytes: number): Cause {
+  const packet = rawPacket?.toString('latin1') ?? '';
+  if (code === 'HPE_HEADER_OVERFLOW') return overflowCause(packet);
+  if (code === 'HPE_INVALID_URL' && targetBytes(packet) > pathQueryBytes) return 'request.url-bytes';
+  return 'request.framing';
+}
+
+function overflowCause(packet: string): Cause {
+  const line = packet.slice(packet.lastIndexOf('\n') + 1);
+  if (/^cookie:/i.test(line)) return 'request.cookie-bytes';
+  return /^[A-Z-]+ \S*$/.test(line) ? 'request.url-bytes' : 'request.header-bytes';
+}
+
+const targetBytes = (packet: string): number => /^[A-Z-]+ (\S+)/.exec(packet)?.[1]?.length ?? 0;
