@@ -3,21 +3,12 @@
 import type { VariableView } from './contract.ts';
 import { type Control, deploymentNumber } from './control.ts';
 import { feedLines } from './feed.ts';
-import type { Call, Endpoint, Reply } from './listener.ts';
+import type { Call, Endpoint } from './listener.ts';
+import { type LogSource, logReply } from './logs.ts';
 import { checkNames } from './names.ts';
 import { invalidField, notFound } from './problem.ts';
 import type { Ack } from './publisher.ts';
 import type { Place, VariableRecord } from './store.ts';
-
-export interface LogQuery {
-  /** Wait for further lines instead of ending with the newest. */
-  readonly follow: boolean;
-  /** All other parameters as given, e.g. `environment`, `kind`. */
-  readonly parameters: URLSearchParams;
-}
-
-/** Where `GET /v1/logs` takes its lines from; ends when `signal` fires. */
-export type LogSource = (query: LogQuery, signal: AbortSignal) => AsyncIterable<unknown>;
 
 export interface EndpointParts {
   readonly control: Control;
@@ -189,12 +180,6 @@ export function endpoints({ control, logs, heartbeatMs }: EndpointParts): Endpoi
       },
     },
   ];
-}
-
-function logReply(logs: LogSource | undefined, query: URLSearchParams, signal: AbortSignal): Reply {
-  if (logs === undefined) throw notFound('this control plane keeps no logs');
-  const follow = query.get('follow') !== null && !['0', 'false'].includes(query.get('follow')!);
-  return { lines: logs({ follow, parameters: query }, signal) };
 }
 
 function place({ params }: Call): Place {

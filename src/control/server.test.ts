@@ -279,13 +279,25 @@ describe('domains and variables', () => {
 describe('logs', () => {
   test('come from the injected source, one JSON text per line', async () => {
     const { call } = await plane({
-      async *logs({ follow, parameters }) {
-        yield { follow, environment: parameters.get('environment') };
+      async *logs({ follow, kinds, last, filter: { environment } }) {
+        yield { follow, kinds, last, environment };
         yield { n: 2 };
       },
     });
-    const { body } = await call('GET', '/v1/logs?follow=1&environment=shop-default');
-    assert.equal(body, '{"follow":true,"environment":"shop-default"}\n{"n":2}\n');
+    const { body } = await call('GET', '/v1/logs?follow=1&kind=access&lines=5&environment=shop-default');
+    assert.equal(body, '{"follow":true,"kinds":["access"],"last":5,"environment":"shop-default"}\n{"n":2}\n');
+  });
+
+  test('refuse a question that cannot be answered', async () => {
+    const { call } = await plane({
+      logs: () => {
+        throw new Error('no such expression');
+      },
+    });
+    assert.equal((await call('GET', '/v1/logs?kind=other')).body.errors[0].field, 'kind');
+    assert.equal((await call('GET', '/v1/logs?lines=x')).body.errors[0].field, 'lines');
+    assert.match((await call('GET', '/v1/logs?match=(')).body.detail, /no such expression/);
+    assert.equal((await (await plane()).call('GET', '/v1/logs')).status, 404);
   });
 });
 
