@@ -21,25 +21,27 @@ export interface TailOptions {
   readonly pollMs?: number;
 }
 
-const MOST_LAST = 10_000;
+/** Bound of `last`: these are kept in memory. */
+export const MOST_LAST = 10_000;
 
 /** Throws `LogFilterError` before the first entry. Closes its files when the consumer stops or `signal` is aborted. */
 export async function* tailLogs(options: TailOptions): AsyncGenerator<LogEntry, void> {
   const { directory, kinds = ['access', 'server'], follow = false, last, signal } = options;
   const { clock = systemClock, pollMs = 250, filter = {} } = options;
   const test = compileFilter(filter);
+  const mark = filter.requestId === undefined ? '' : JSON.stringify(filter.requestId).slice(1, -1);
   const followers = kinds.map((kind) => ({ kind, follower: new LogFollower(directory, kind, clock) }));
   try {
     if (last === 0) await Promise.all(followers.map(({ follower }) => follower.skipHistory()));
     else {
       const sinceMs = filter.sinceMs ?? 0;
-      const past = followers.map(({ kind, follower }) => entries(kind, follower.history(sinceMs), test));
+      const past = followers.map(({ kind, follower }) => entries(kind, follower.history(sinceMs), test, mark));
       const merged = mergeByTime(past);
       yield* until(signal, last === undefined ? merged : newest(merged, Math.min(last, MOST_LAST)));
     }
     while (follow && !signal?.aborted) {
       await nextPoll(clock, pollMs, signal);
-      const news = followers.map(({ kind, follower }) => entries(kind, follower.news(), test));
+      const news = followers.map(({ kind, follower }) => entries(kind, follower.news(), test, mark));
       yield* until(signal, mergeByTime(news));
     }
   } finally {
@@ -47,8 +49,15 @@ export async function* tailLogs(options: TailOptions): AsyncGenerator<LogEntry, 
   }
 }
 
-async function* entries(kind: LogKind, lines: AsyncIterable<string>, test: EntryTest): AsyncGenerator<LogEntry> {
+/** Only lines that contain `mark` are worth parsing: one request is searched in a day of lines. */
+async function* entries(
+  kind: LogKind,
+  lines: AsyncIterable<string>,
+  test: EntryTest,
+  mark: string,
+): AsyncGenerator<LogEntry> {
   for await (const line of lines) {
+    if (!line.includes(mark)) continue;
     const entry = parseEntry(kind, line);
     if (entry && test(entry, line)) yield entry;
   }
