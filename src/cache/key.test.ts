@@ -3,7 +3,6 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { Fields } from '../http/fields.ts';
 import type { KeySettings } from '../router/table.ts';
-import { normaliseAcceptEncoding } from './accept-encoding.ts';
 import { cacheKey, type KeyInput } from './key.ts';
 import { joinKey, spaceOf } from './key-text.ts';
 
@@ -195,16 +194,4 @@ describe('key confusion', () => {
       { numRuns: 3000 },
     );
   });
-});
-
-test('accept-encoding is reduced to what the client takes of brotli and gzip', () => {
-  assert.equal(normaliseAcceptEncoding(undefined), 'identity');
-  const rows = {
-    identity: ['', 'deflate', 'gzip;q=0', '*;q=0'],
-    gzip: ['gzip, deflate', 'GZIP;q=0.1', 'br;q=0, *'],
-    br: ['br', 'br, gzip;q=0'],
-    'br, gzip': ['gzip, deflate, br, zstd', '*'],
-  };
-  for (const [expected, values] of Object.entries(rows))
-    for (const value of values) assert.equal(normaliseAcceptEncoding(value), expected, value);
 });

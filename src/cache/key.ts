@@ -21,7 +21,7 @@ export interface KeyInput {
   readonly path: string;
   /** Query without `?`. */
   readonly query: string;
-  /** From `normaliseAcceptEncoding`. */
+  /** From `normaliseAcceptEncoding` of the http room. */
   readonly acceptEncoding: string;
   /** Split-test destination, `default` otherwise. */
   readonly destination: string;

@@ -15,12 +15,12 @@ test('what belongs to one user, one connection or one exchange is not stored', (
         'Keep-Alive',
         'Transfer-Encoding',
         'Age',
-        'X-Private-Hop',
+        'Private-Hop',
         'x-ab-surrogate-key',
         'Cache-Status',
       )
       .concat('x-ab-status', 'x-ab-version', 'Cache-Control', 'Server-Timing')
-      .flatMap((name) => [name, name === 'Connection' ? 'keep-alive, x-private-hop' : '1']),
+      .flatMap((name) => [name, name === 'Connection' ? 'keep-alive, private-hop' : '1']),
   );
   assert.deepEqual(names(storedFieldsFor('x-ab')(fields)), [
     ...['ETag', 'x-ab-surrogate-key', 'Cache-Status', 'x-ab-status', 'x-ab-version', 'Cache-Control', 'Server-Timing'],

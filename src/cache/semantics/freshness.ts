@@ -1,7 +1,7 @@
 /** Age and freshness lifetime (RFC 9111 section 4.2). Pure: every moment is an argument, all values in milliseconds. */
+import { parseHttpDate } from '../../http/date.ts';
 import type { Fields } from '../../http/fields.ts';
 import type { CacheControl } from './cache-control.ts';
-import { parseHttpDate } from './http-date.ts';
 
 /** When the exchange with the next hop happened, wall clock. */
 export interface ExchangeTimes {

@@ -1,0 +1,44 @@
+/** What the cache says about an answer: metric, age, Cache-Status parameters. */
+import type { HttpResponse } from '../http/message.ts';
+import { type ForwardReason, forwardParameters, hitParameters } from './cache-status.ts';
+import type { Landing } from './flight.ts';
+import type { StoredResponse } from './slots.ts';
+import type { CacheAnswer, CacheMetric, StoreVerdict } from './types.ts';
+
+/** How a request went forward. */
+export interface How {
+  readonly reason: ForwardReason;
+  /** It was answered by the fetch of another request. */
+  readonly collapsed: boolean;
+}
+
+/** From the store. The caller may change the fields: they are a copy. */
+export function hitAnswer(stored: StoredResponse, method: string, nowMs: number): CacheAnswer {
+  const { status, reason, verdict, requestId, freshUntilMs, madeAtMs } = stored;
+  const ttlSeconds = Math.floor((freshUntilMs - nowMs) / 1000);
+  const body = method === 'HEAD' ? null : stored.body;
+  return {
+    response: { status, ...(reason === undefined ? {} : { reason }), fields: stored.fields.clone(), body },
+    ...{ metric: 'hit', verdict, ttlSeconds, hitRequestId: requestId, stale: nowMs >= freshUntilMs },
+    cacheStatus: hitParameters(ttlSeconds),
+    ageSeconds: ageSeconds(madeAtMs, nowMs),
+  };
+}
+
+/** From the next hop. `response` is what this client gets of it. */
+export function fetchedAnswer(landing: Landing, response: HttpResponse, how: How, nowMs: number): CacheAnswer {
+  const { verdict, madeAtMs, fetchedStatus } = landing;
+  const stored = landing.kind === 'shared' && landing.stored;
+  return {
+    ...{ response, verdict, stale: false, metric: metricOf(verdict), ageSeconds: ageSeconds(madeAtMs, nowMs) },
+    cacheStatus: forwardParameters({ ...how, status: fetchedStatus, stored, verdict }),
+    ...(stored ? { ttlSeconds: Math.floor(verdict.ttlMs / 1000) } : {}),
+  };
+}
+
+const ageSeconds = (madeAtMs: number, nowMs: number) => Math.max(0, Math.floor((nowMs - madeAtMs) / 1000));
+
+function metricOf({ status }: StoreVerdict): CacheMetric {
+  if (status === 'ok') return 'cached';
+  return status === 'set-cookie' || status === 'code' ? 'miss' : 'pass';
+}
