@@ -10,6 +10,8 @@ export interface ParserError extends Error {
   readonly code?: string;
   readonly reason?: string;
   readonly rawPacket?: Buffer;
+  /** How far into the packet the parser came. */
+  readonly bytesParsed?: number;
 }
 
 /** The input ended inside a message: the client left, nothing was malformed. */
@@ -23,15 +25,21 @@ export function parserFault(error: ParserError, hop: Hop, pathQueryBytes: number
   return new Fault({ cause: causeOf(error, pathQueryBytes), hop, evidence });
 }
 
-function causeOf({ code, rawPacket }: ParserError, pathQueryBytes: number): Cause {
+function causeOf({ code, rawPacket, bytesParsed = 0 }: ParserError, pathQueryBytes: number): Cause {
   const packet = rawPacket?.toString('latin1') ?? '';
-  if (code === 'HPE_HEADER_OVERFLOW') return overflowCause(packet);
+  if (code === 'HPE_HEADER_OVERFLOW') return overflowCause(lineAt(packet, bytesParsed));
   if (code === 'HPE_INVALID_URL' && targetBytes(packet) > pathQueryBytes) return 'request.url-bytes';
   return 'request.framing';
 }
 
-function overflowCause(packet: string): Cause {
-  const line = packet.slice(packet.lastIndexOf('\n') + 1);
+/** The line around a position, as far as the packet has it. */
+function lineAt(packet: string, position: number): string {
+  const start = packet.lastIndexOf('\n', Math.max(0, position - 1)) + 1;
+  const end = packet.indexOf('\r', start);
+  return packet.slice(start, end < 0 ? undefined : end);
+}
+
+function overflowCause(line: string): Cause {
   if (/^cookie:/i.test(line)) return 'request.cookie-bytes';
   return /^[A-Z-]+ \S*$/.test(line) ? 'request.url-bytes' : 'request.header-bytes';
 }

@@ -62,7 +62,7 @@ export class RawClient {
   }
 
   static async connect(port: number, host = '127.0.0.1'): Promise<RawClient> {
-    const socket = net.connect({ port, host, noDelay: true, allowHalfOpen: true });
+    const socket = net.connect({ port, host, noDelay: true });
     await once(socket, 'connect');
     return new RawClient(socket);
   }

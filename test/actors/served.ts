@@ -23,6 +23,7 @@ export const DEFAULT_TEST_LIMITS = {
 
 export type ServedOptions = Partial<Omit<ListenerOptions, 'limits' | 'handle'>> & {
   readonly limits?: Partial<ListenerOptions['limits']>;
+  readonly port?: number;
 };
 
 export async function serve(
@@ -51,7 +52,7 @@ export async function serve(
     },
     limits: { ...DEFAULT_TEST_LIMITS, ...options.limits },
   });
-  const { port } = await listener.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = await listener.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   return { port, listener, faults, refusals, [Symbol.asyncDispose]: () => listener.close() };
 }
 
