@@ -110,6 +110,12 @@ describe('what is not stored', () => {
       assert.equal(calls.length, 2);
     });
 
+  test('an announced body that did not come', async () => {
+    const { exchange } = bench();
+    const answer = await exchange({}, null, { ...FRESH, 'content-length': '9' });
+    assert.equal(answer.verdict.status, 'pass');
+  });
+
   test('what bypasses the cache is not looked up and is forwarded as it came', async () => {
     const { exchange, calls } = bench();
     await exchange({}, 'stored');

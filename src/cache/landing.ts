@@ -112,9 +112,7 @@ export class Lander {
     });
     if (verdict.status !== 'ok') return verdict;
     if (method === 'HEAD') return refused('pass', 'the answer to HEAD has no body to store');
-    const disagrees =
-      Buffer.isBuffer(response.body) && (announcedBytes(response) ?? response.body.length) !== response.body.length;
-    return disagrees ? refused('pass', 'content-length disagrees with the body') : verdict;
+    return hasWrongLength(response) ? refused('pass', 'content-length disagrees with the body') : verdict;
   }
 
   /** Not for what says nothing about the URL: a credential of one client, a HEAD, a next hop in trouble. */
@@ -216,6 +214,13 @@ function discard({ body }: HttpResponse): void {
 function announcedBytes({ fields }: HttpResponse): number | undefined {
   const value = fields.get('content-length');
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
+}
+
+/** Of a body that is already here; a streamed one is counted while it flows. */
+function hasWrongLength(response: HttpResponse): boolean {
+  const { body } = response;
+  const announced = announcedBytes(response);
+  return announced !== undefined && (body === null || Buffer.isBuffer(body)) && announced !== (body?.length ?? 0);
 }
 
 /** Without Date the moment of arrival is the date (RFC 9110 section 6.6.1). `fields` is our own copy. */
