@@ -78,9 +78,8 @@ export class Pool {
     void worker.ended.then((end) => {
       this.workers.delete(worker);
       const early = worker.served === 0 && this.#room.clock.monotonicMs() - worker.startedMs < EARLY_DEATH_MS;
-      if (end.killed === undefined && (end.phase !== 'serve' || early))
-        this.#failed(endFault(end, this.#room.projectCrashed));
-      else if (end.killed === 'load-timeout' || end.killed === 'memory') this.#failed(endFault(end, 534));
+      const ours = end.killed === 'stop' || end.killed === 'deadline';
+      if (!ours && (end.phase !== 'serve' || early)) this.#failed(endFault(end, this.#room.projectCrashed));
       this.#onChange(this);
     });
     return worker;

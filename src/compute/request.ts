@@ -63,6 +63,8 @@ export function sendBody(
   fail: (fault: Fault) => void,
 ): void {
   if (body === null || Buffer.isBuffer(body)) return void request.end(body ?? undefined);
+  // The head goes at once: who streams may wait for an answer before saying more.
+  request.flushHeaders();
   let seen = 0;
   const stop = (): void => {
     body.off('data', onData);

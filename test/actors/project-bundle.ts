@@ -1,4 +1,5 @@
 /** An actor: a project whose bundle lies on disk and whose code runs in real worker processes. */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -153,4 +154,24 @@ export async function faultOf(answer: Promise<unknown>): Promise<Fault> {
     throw error;
   }
   throw new Error('a fault was expected, an answer came');
+}
+
+/** Whether a process runs. One that is dead but not yet fetched by its new parent does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    // No /proc here, or gone in between.
+    return process.platform !== 'linux';
+  }
+}
+
+/** Resolves when all processes are gone. */
+export async function gone(...pids: readonly number[]): Promise<void> {
+  while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 5));
 }
