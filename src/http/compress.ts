@@ -91,5 +91,8 @@ function feed(source: Readable, coder: Gzip | BrotliCompress, flushKind: number)
   coder.on('drain', () => source.resume());
   source.on('end', () => coder.end());
   source.on('error', (error) => coder.destroy(error));
+  source.on('close', () => {
+    if (!source.readableEnded) coder.destroy(new Error('body closed before its end'));
+  });
   coder.on('close', () => source.destroy());
 }

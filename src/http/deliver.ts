@@ -108,6 +108,9 @@ function cutStream(source: Readable, { first, last }: ByteRange): Readable {
     },
   });
   source.on('error', (error) => part.destroy(error));
+  source.on('close', () => {
+    if (!source.readableEnded) part.destroy(new Error('body closed before its end'));
+  });
   part.on('close', () => source.destroy());
   return source.pipe(part);
 }
