@@ -2,6 +2,7 @@
  * From the frozen route table to a matcher: which routes apply to a request, in declaration order, up to and
  * including the first that sends. Compiled once per deployment. Source: spec "Routing", section 6.
  */
+import { FILE_PARAM } from './authoring/constants.ts';
 import { type CompiledCriteria, compileCriteria, type MatchRequest, Subject, valueTest } from './criteria.ts';
 import { linearEngine } from './linear.ts';
 import { type CompiledPath, canonicalPath, compilePath, decodeParams, type Params } from './path.ts';
@@ -178,9 +179,6 @@ function withParams(entry: CompiledRoute, found: Params, subject: Subject, canon
   if (route.file !== undefined) params[FILE_PARAM] = route.file;
   return { route, params, rawParams };
 }
-
-/** Carries the file of a `static` or `dir` declaration to the worker, where the files are absent. */
-export const FILE_PARAM = '$file';
 
 /** HEAD is matched as GET (RFC 9110 section 9.3.2) unless a route made for HEAD answers. */
 function subjectOf(request: MatchRequest, sections: readonly Section[]): Subject {

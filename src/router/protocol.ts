@@ -11,6 +11,8 @@ export interface RecordOptions {
   readonly projectDir: string;
   /** From the project config. */
   readonly backends: RouteTable['backends'];
+  /** Header prefixes that projects may not use; default: those of the default branding. */
+  readonly reservedHeaderPrefixes?: readonly string[];
 }
 
 export interface Recording {
@@ -70,6 +72,12 @@ export interface RunOptions {
   readonly host: GuestHost;
   /** For timings: `wa`, `wp`, `wz`, `wr` in ms. */
   readonly mark: (metric: 'wr' | 'wa' | 'wp' | 'wz', ms: number) => void;
+  /** On error routes: the status that failed, kept unless the handler sets another. */
+  readonly status?: number;
+  /** Receives the project's own timings; without it they become a Server-Timing field of the response. */
+  readonly userTiming?: (name: string, ms: number) => void;
+  /** Prefix of surrogate keys and the like; default: that of the default branding. */
+  readonly headerPrefix?: string;
 }
 
 export interface RouterProtocol {

@@ -1,0 +1,1 @@
+export type { CacheOptions, CacheOptions as default } from '../authoring/types.ts';

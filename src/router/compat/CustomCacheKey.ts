@@ -1,0 +1,1 @@
+export { CustomCacheKey, CustomCacheKey as default, createCustomCacheKey } from '../authoring/cache-key.ts';

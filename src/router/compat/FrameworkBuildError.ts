@@ -1,0 +1,1 @@
+export { FrameworkBuildError, FrameworkBuildError as default } from '../authoring/errors.ts';

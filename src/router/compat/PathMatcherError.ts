@@ -1,0 +1,1 @@
+export { PathMatcherError, PathMatcherError as default } from '../authoring/errors.ts';

@@ -1,0 +1,1 @@
+export { PluginBase, PluginBase as default } from '../authoring/plugin.ts';

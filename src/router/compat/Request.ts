@@ -1,0 +1,1 @@
+export { Request, Request as default } from '../authoring/request.ts';

@@ -1,0 +1,1 @@
+export { Response, Response as default } from '../authoring/response.ts';

@@ -1,0 +1,1 @@
+export type { ResponseWriter, ResponseWriter as default } from '../authoring/types.ts';

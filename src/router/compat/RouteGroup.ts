@@ -1,0 +1,1 @@
+export { RouteGroup, RouteGroup as default, RouteGroupList } from '../authoring/group.ts';

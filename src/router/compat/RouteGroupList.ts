@@ -1,0 +1,1 @@
+export { RouteGroupList, RouteGroupList as default } from '../authoring/group.ts';

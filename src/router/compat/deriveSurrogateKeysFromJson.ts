@@ -1,0 +1,1 @@
+export { deriveSurrogateKeysFromJson, deriveSurrogateKeysFromJson as default } from '../authoring/surrogate-keys.ts';

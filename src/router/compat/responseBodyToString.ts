@@ -1,0 +1,1 @@
+export { responseBodyToString, responseBodyToString as default } from '../authoring/response.ts';

@@ -1,0 +1,1 @@
+export { Timing, Timing as default } from '../authoring/timing.ts';

@@ -1,0 +1,1 @@
+export { transformMethod, transformMethod as default } from '../authoring/transform.ts';
