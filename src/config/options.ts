@@ -58,7 +58,7 @@ const TREE: OptionTree<FileConfig> = {
   },
   data: option(
     kind.text('the path of a directory', /./),
-    'selvedge-data',
+    '.selvedge/data',
     'Base directory of everything that is kept: control state, blobs, cache, logs.',
   ),
   pop: {
@@ -69,9 +69,13 @@ const TREE: OptionTree<FileConfig> = {
     ),
     role: option(kind.oneOf('all', 'edge', 'global', 'compute', 'control'), 'all', 'What this machine does.'),
     global: none(kind.url('https', 'http'), 'Link address of the global POP. Needed with role edge.'),
-    processes: option(kind.number({ min: 1, max: 1_024 }), () => availableParallelism(), 'POP processes.', {
-      defaultText: 'one per core',
-    }),
+    // One until the processes of a POP share a store: what one of them has stored would be a miss in the others.
+    processes: option(kind.number({ min: 1, max: 1_024 }), 1, 'Edge processes that share the client port.'),
+    linkToken: none(
+      kind.text('at least 16 visible ASCII characters', /^[\x21-\x7e]{16,512}$/),
+      'Secret that edges prove themselves to the global POP with. The same on both sides.',
+      { defaultText: 'made at the first start, kept in the data directory' },
+    ),
     certFile: none(kind.file, 'Certificate of this POP for the link (PEM); with it the link uses mutual TLS.'),
     keyFile: none(kind.file, 'Private key to `pop.certFile` (PEM).'),
     caFile: none(kind.file, 'Authority that signed the certificates of all POPs (PEM).'),

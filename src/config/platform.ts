@@ -20,7 +20,9 @@ export interface PlatformConfig {
     readonly role: Role;
     /** Link address of the global POP, e.g. `https://global.example:8443`; undefined: this POP is the global one. */
     readonly global: string | undefined;
-    /** POP processes on this machine. */
+    /** Shared secret of edges and global POP; undefined: made at the first start and kept in the data directory. */
+    readonly linkToken: string | undefined;
+    /** Edge processes on this machine; they share the client port. */
     readonly processes: number;
     /** PEM files of the mutual TLS between POPs; all undefined: the link is plain (one machine, private network). */
     readonly certFile: string | undefined;

@@ -1,0 +1,157 @@
+/**
+ * The platform on this machine: control plane in this process, one process for the global POP with compute, and the
+ * edge processes on one port. What `role` leaves out runs elsewhere and is found through the configuration.
+ */
+import { join } from 'node:path';
+import type { PlatformConfig } from '../../config/platform.ts';
+import { type ControlAddress, loadToken, removeControlAddress, writeControlAddress } from '../../control/discovery.ts';
+import { type ControlServer, makeDataDir, startControl } from '../../control/server.ts';
+import { loadLinkToken } from './link-token.ts';
+import { lockDataDir } from './lock.ts';
+import { logFiles } from './logs.ts';
+import type { PopSpec } from './spec.ts';
+import { type SupervisedPop, supervisePop } from './supervisor.ts';
+
+export interface RunningPlatform {
+  /** Address of the client-facing listener; null where none runs here. */
+  readonly http: string | null;
+  readonly control: ControlAddress | null;
+  /** Address of the link listener of a global POP. */
+  readonly link: string | null;
+  /** Drains and ends everything; no process stays behind. */
+  stop(): Promise<void>;
+}
+
+/** Rejects with a sentence for people; then nothing is left running. */
+export async function startPlatform(
+  config: PlatformConfig,
+  report: (message: string) => void,
+): Promise<RunningPlatform> {
+  await makeDataDir(config.data);
+  const unlock = await lockDataDir(config.data);
+  const parts: Parts = { pops: [], control: null };
+  try {
+    return await start(config, report, parts, unlock);
+  } catch (error) {
+    await stopParts(parts, config, 0);
+    await unlock();
+    throw error;
+  }
+}
+
+interface Parts {
+  pops: SupervisedPop[];
+  control: ControlServer | null;
+}
+
+async function start(
+  config: PlatformConfig,
+  report: (message: string) => void,
+  parts: Parts,
+  unlock: () => Promise<void>,
+): Promise<RunningPlatform> {
+  const { role } = config.pop;
+  const runs = (...roles: string[]): boolean => role === 'all' || roles.includes(role);
+  const linkToken = await loadLinkToken(config);
+  const globalSpec = Promise.withResolvers<PopSpec>();
+  const edgeSpec = Promise.withResolvers<PopSpec>();
+  edgeSpec.promise.catch(() => {});
+  globalSpec.promise.catch(() => {});
+  const options = { report };
+  const global = runs('global') ? supervisePop('global', globalSpec.promise, options) : null;
+  const edges = runs('edge')
+    ? Array.from({ length: config.pop.processes }, (_, at) => supervisePop(`edge-${at + 1}`, edgeSpecFor(at), options))
+    : [];
+  parts.pops = [...edges, ...(global ? [global] : [])];
+
+  let httpPort = config.listen.port;
+  const control = runs('control') ? await composeControl(config, () => httpPort) : null;
+  parts.control = control;
+  const address = control ? { url: control.url, token: await tokenOf(config) } : remoteControl(config);
+  const ownSockets = control ? [{ host: config.control.host, port: control.port }] : [];
+  const base = { config, control: address, linkToken, ownSockets };
+
+  let link: string | null = config.pop.global ?? null;
+  if (global) {
+    globalSpec.resolve({ ...base, ...globalParts(config) });
+    const port = await global.ready;
+    link = `http://${config.listen.linkHost}:${port}`;
+    ownSockets.push({ host: config.listen.linkHost, port });
+  }
+  edgeSpec.resolve({ ...base, ...edgeParts(config, link) });
+  for (const edge of edges) httpPort = await edge.ready;
+  if (control) await writeControlAddress(config.data, address);
+  return {
+    http: edges.length > 0 ? `http://${hostForUrl(config.listen.host)}:${httpPort}` : null,
+    control: control ? address : null,
+    link: global ? link : null,
+    async stop() {
+      await stopParts(parts, config, config.limits.drainMs);
+      await unlock();
+    },
+  };
+
+  /** The first edge finds the port; the others share it. */
+  function edgeSpecFor(at: number): Promise<PopSpec> {
+    const named = edgeSpec.promise.then((spec) => ({ ...spec, processName: `${config.pop.name}-edge-${at + 1}` }));
+    if (at === 0) return named;
+    return named.then(async (spec) => ({ ...spec, listen: { ...spec.listen, port: await edges[0]!.ready } }));
+  }
+}
+
+function globalParts(config: PlatformConfig): Omit<PopSpec, 'config' | 'control' | 'linkToken' | 'ownSockets'> {
+  return {
+    role: 'global',
+    identity: `global-${config.pop.name}`,
+    processName: `${config.pop.name}-global`,
+    link: null,
+    listen: { host: config.listen.linkHost, port: config.listen.linkPort, reusePort: false },
+    compute: true,
+  };
+}
+
+function edgeParts(
+  config: PlatformConfig,
+  link: string | null,
+): Omit<PopSpec, 'config' | 'control' | 'linkToken' | 'ownSockets'> {
+  return {
+    role: 'edge',
+    identity: `edge-${config.pop.name}`,
+    processName: `${config.pop.name}-edge`,
+    link,
+    listen: { host: config.listen.host, port: config.listen.port, reusePort: config.pop.processes > 1 },
+    compute: false,
+  };
+}
+
+async function composeControl(config: PlatformConfig, httpPort: () => number): Promise<ControlServer> {
+  return startControl({
+    dataDir: config.data,
+    token: await tokenOf(config),
+    host: config.control.host,
+    port: config.control.port,
+    domain: config.domain,
+    limits: config.limits,
+    publicUrl: (host) => `http://${host}${httpPort() === 80 ? '' : `:${httpPort()}`}`,
+    logs: logFiles(join(config.data, 'logs')),
+  });
+}
+
+const tokenOf = async (config: PlatformConfig): Promise<string> => config.control.token ?? loadToken(config.data);
+
+function remoteControl({ control }: PlatformConfig): ControlAddress {
+  if (control.url !== undefined && control.token !== undefined) return { url: control.url, token: control.token };
+  throw new Error('control.url and control.token must name the control plane, because this machine does not run it');
+}
+
+async function stopParts({ pops, control }: Parts, config: PlatformConfig, graceMs: number): Promise<void> {
+  if (control) await removeControlAddress(config.data);
+  // Edges first: what they still have may need the global POP.
+  const [global, ...edges] = pops.toReversed();
+  await Promise.all(edges.map((edge) => edge.stop(graceMs)));
+  await global?.stop(graceMs);
+  await control?.close();
+}
+
+const hostForUrl = (host: string): string =>
+  host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;

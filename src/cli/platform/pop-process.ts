@@ -1,0 +1,219 @@
+/**
+ * A POP process: composes the rooms into one POP, serves until it is told to drain, and ends with its parent. Ctrl-C
+ * reaches every process of a terminal; only the supervisor acts on it.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../base/clock.ts';
+import { createCache } from '../../cache/cache.ts';
+import { createCompute } from '../../compute/scheduler.ts';
+import type { Compute } from '../../compute/types.ts';
+import { createBlobSource } from '../../control/blob-source.ts';
+import { openBlobStore } from '../../control/blobs.ts';
+import { startFeedClient } from '../../control/feed-client.ts';
+import { createListener } from '../../http/listener.ts';
+import type { HttpResponse } from '../../http/message.ts';
+import { createPop, type Pop } from '../../pop/pop.ts';
+import { AccessLog } from '../../telemetry/access-log.ts';
+import { ServerLog } from '../../telemetry/server-log.ts';
+import { createResolver } from '../../upstream/dns.ts';
+import { linkOrigin } from '../../upstream/origin.ts';
+import { Prohibited } from '../../upstream/prohibited.ts';
+import { createUpstream } from '../../upstream/upstream.ts';
+import { version } from '../version.ts';
+import { bundleUnpacker } from './bundles.ts';
+import type { FromPop, PopSpec, ToPop } from './spec.ts';
+
+type Report = (message: string, error?: unknown) => void;
+
+/** Entry of a forked process. Resolves never; the process exits when it has drained or its parent is gone. */
+export function runPopProcess(): void {
+  let running: RunningPop | undefined;
+  const tell = (message: FromPop): void => void process.send?.(message);
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => void end(running, 0));
+  process.on('disconnect', () => void end(running, 0));
+  process.on('message', (message: ToPop) => {
+    if ('drain' in message) return void end(running, message.drain);
+    startPop(message.start).then(
+      (pop) => {
+        running = pop;
+        tell({ ready: { port: pop.port } });
+      },
+      (error: unknown) => tell({ failed: error instanceof Error ? error.message : String(error) }),
+    );
+  });
+  tell({ booted: true });
+}
+
+async function end(running: RunningPop | undefined, graceMs: number): Promise<void> {
+  await running?.close(graceMs);
+  process.exit(0);
+}
+
+interface RunningPop {
+  readonly port: number;
+  close(graceMs: number): Promise<void>;
+}
+
+async function startPop(spec: PopSpec): Promise<RunningPop> {
+  const { config, role } = spec;
+  const report: Report = (message, error) =>
+    console.error(`${spec.processName}: ${message}`, ...(error === undefined ? [] : [error]));
+  const logs = openLogs(spec, report);
+  const runDir = await mkdtemp(join(tmpdir(), 'selvedge-run-'));
+  const compute = spec.compute ? composeCompute(spec, runDir, logs.server) : null;
+  const blobs = await openBlobStore(join(config.data, 'blobs'), systemClock);
+  const source = createBlobSource({ blobs, address: async () => spec.control });
+  const prohibited = new Prohibited({ networks: config.upstream.prohibited, sockets: spec.ownSockets });
+  const upstream = composeUpstream(spec, prohibited);
+  const pop = createPop({
+    role,
+    name: spec.identity,
+    version: version(),
+    branding: config.branding,
+    limits: config.limits,
+    style: config.codes.style,
+    clock: systemClock,
+    upstream,
+    cache: composeCache(spec, report),
+    compute,
+    link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits), token: spec.linkToken },
+    linkToken: spec.linkToken,
+    blobFile: (sha256) => source.file(sha256),
+    record: (record) => logs.access.write(record),
+    report,
+    trustedProxies: config.trustedProxies,
+    tls: false,
+    source: {
+      manifest: async (sha256) => JSON.parse((await source.read(sha256)).toString()),
+      unpack: bundleUnpacker(config.data, (sha256) => source.file(sha256)),
+    },
+  });
+  const feed = followFeed(spec, pop, report);
+  const listener = composeListener(spec, pop);
+  const { port } = await listener.listen(spec.listen);
+  if (role === 'global') prohibited.add({ host: spec.listen.host, port });
+  await feed.ready;
+  return { port, close: (graceMs) => closeAll(graceMs) };
+
+  async function closeAll(graceMs: number): Promise<void> {
+    pop.drain();
+    await listener.drain(graceMs);
+    await feed.close();
+    await Promise.allSettled([compute?.close(), upstream.close(), source.close(), logs.close()]);
+    await rm(runDir, { recursive: true, force: true });
+  }
+}
+
+function followFeed(spec: PopSpec, pop: Pop, report: (message: string) => void) {
+  return startFeedClient({
+    address: async () => spec.control,
+    pop: spec.processName,
+    dataDir: spec.config.data,
+    apply: (snapshot) => pop.apply(snapshot),
+    onEvent: (event) => {
+      if (event.kind === 'lost') report(`lost the control plane (${event.error}), serving what is here`);
+      if (event.kind === 'refused') report(`refused configuration ${event.version}: ${event.error}`);
+    },
+  });
+}
+
+function composeListener({ config, role }: PopSpec, pop: Pop) {
+  const { limits } = config;
+  return createListener({
+    handle: pop.handle,
+    onFault: pop.onFault,
+    hop: role === 'edge' ? 'client' : 'edge',
+    trustLink: role === 'global',
+    clock: systemClock,
+    limits: {
+      pathQueryBytes: limits['url.pathQueryBytes'],
+      cookieBytes: limits['request.cookieBytes'],
+      headerBytes: limits['request.headerBytes'],
+      headMs: limits['client.headMs'],
+      // Between POPs connections are kept longer than the edge's pool keeps them, so that the edge ends them.
+      idleMs: role === 'edge' ? limits['client.idleMs'] : LINK_IDLE_MS,
+    },
+  });
+}
+
+const LINK_IDLE_MS = 120_000;
+
+function composeUpstream({ config, role }: PopSpec, prohibited: Prohibited) {
+  const { headerPrefix } = config.branding;
+  return createUpstream({
+    resolver: createResolver({ servers: config.dns.servers, clock: systemClock }),
+    clock: systemClock,
+    prohibited: { upstream: prohibited },
+    ...(config.upstream.caFile === undefined ? {} : { caFile: config.upstream.caFile }),
+    exemptField: (name) => name.startsWith(`${headerPrefix}-`) || (role === 'edge' && name.startsWith('selvedge-link')),
+  });
+}
+
+/** Freshness left at the global POP, which ends its Cache-Status member with it; upstreams' own never get this far. */
+function linkTtlMs({ fields }: HttpResponse): number | undefined {
+  const ttl = /;\s*ttl=(-?\d+)[^,]*$/.exec(fields.get('cache-status') ?? '')?.[1];
+  return ttl === undefined ? undefined : Number(ttl) * 1000;
+}
+
+function composeCache({ config, role }: PopSpec, report: Report) {
+  const { memoryBytes, maxEntries, maxObjectBytes } = config.cache;
+  return createCache({
+    clock: systemClock,
+    hop: role,
+    headerPrefix: config.branding.headerPrefix,
+    memoryBytes,
+    maxEntries,
+    maxObjectBytes,
+    hitForPassSeconds: config.limits['cache.hitForPassSeconds'],
+    nextHopTtlMs: linkTtlMs,
+    onRefreshFault: (fault, request) =>
+      report(`refresh of a stored response failed (request ${request.requestId})`, fault),
+  });
+}
+
+function composeCompute({ config }: PopSpec, runDir: string, log: ServerLog): Compute {
+  const { limits, compute, branding, codes } = config;
+  return createCompute({
+    clock: systemClock,
+    limits: {
+      scheduleMs: limits['compute.scheduleMs'],
+      queueDepth: limits['compute.queueDepth'],
+      responseMs: limits['compute.responseMs'],
+      reservedMs: limits['compute.reservedMs'],
+      requestBytes: limits['compute.requestBytes'],
+      responseBytes: limits['compute.responseBytes'],
+      memoryMiB: limits['compute.memoryMiB'],
+      reservedMemoryMiB: limits['compute.reservedMemoryMiB'],
+      concurrencyPerWorker: limits['compute.concurrencyPerWorker'],
+      headerCount: limits['response.headerCount'],
+      headerBytes: limits['response.headerBytes'],
+      cookieBytes: limits['response.cookieBytes'],
+    },
+    maxWorkers: compute.workers,
+    prewarm: compute.prewarm,
+    idleMs: compute.idleMs,
+    runDir,
+    onLog: (line) => log.write(line),
+    projectCrashed: codes.projectCrashed,
+    isPlatformHeader: (name) => name.startsWith(`${branding.headerPrefix}-`),
+  });
+}
+
+function openLogs({ config }: PopSpec, report: (message: string) => void) {
+  const options = {
+    directory: join(config.data, 'logs'),
+    flushMs: config.log.flushMs,
+    bufferBytes: config.log.bufferBytes,
+    fileBytes: config.log.fileBytes,
+    fileMinutes: config.log.fileMinutes,
+    retentionHours: config.limits['log.accessRetentionHours'],
+    clock: systemClock,
+    report,
+  };
+  const access = new AccessLog({ ...options, userTimingBytes: config.limits['log.userTimingBytes'] });
+  const server = new ServerLog(options);
+  return { access, server, close: () => Promise.all([access.close(), server.close()]) };
+}

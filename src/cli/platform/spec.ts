@@ -1,0 +1,29 @@
+/** What the supervisor tells a POP process, and what it hears from it. Sent as structured clones over IPC. */
+import type { PlatformConfig } from '../../config/platform.ts';
+import type { ControlAddress } from '../../control/discovery.ts';
+import type { PopRole } from '../../pop/telemetry.ts';
+
+export interface PopSpec {
+  readonly role: PopRole;
+  /** Identity that clients see; the processes of one POP share it. */
+  readonly identity: string;
+  /** Unique in the platform, also after restarts: names the feed connection and the kept snapshot. */
+  readonly processName: string;
+  readonly config: PlatformConfig;
+  readonly control: ControlAddress;
+  /** Global POP of an edge; null: this POP dials everything itself. */
+  readonly link: string | null;
+  readonly linkToken: string;
+  readonly listen: { readonly host: string; readonly port: number; readonly reusePort: boolean };
+  /** Runs project code. */
+  readonly compute: boolean;
+  /** The platform's own sockets, closed to projects. */
+  readonly ownSockets: readonly { readonly host: string; readonly port: number }[];
+}
+
+export type ToPop = { readonly start: PopSpec } | { readonly drain: number };
+
+export type FromPop =
+  | { readonly booted: true }
+  | { readonly ready: { readonly port: number } }
+  | { readonly failed: string };

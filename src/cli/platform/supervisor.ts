@@ -1,0 +1,124 @@
+/**
+ * Starts POP processes, tells them what to be, replaces those that die, and ends them in order. A process that died
+ * is started again at once, and more slowly the more often it dies without having served in between.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import type { FromPop, PopSpec, ToPop } from './spec.ts';
+
+const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 5_000;
+/** Longer than this alive, and a death counts as the first again. */
+const STEADY_MS = 10_000;
+
+export interface SupervisedPop {
+  /** Resolves with the port once it serves; rejects when it could not start. */
+  readonly ready: Promise<number>;
+  /** Lets it finish what it has, then ends it; resolves when the process is gone. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface SupervisorOptions {
+  readonly clock?: Clock;
+  readonly report: (message: string) => void;
+}
+
+/**
+ * Forks at once, so that the process boots while `spec` is still being found out. Once it has served on a port, its
+ * successors take the same one.
+ */
+export function supervisePop(name: string, spec: Promise<PopSpec>, options: SupervisorOptions): SupervisedPop {
+  return new Supervised(name, spec, options);
+}
+
+class Supervised implements SupervisedPop {
+  readonly ready: Promise<number>;
+  readonly #name: string;
+  readonly #spec: Promise<PopSpec>;
+  readonly #options: SupervisorOptions;
+  readonly #clock: Clock;
+  readonly #first = Promise.withResolvers<number>();
+  #child: ChildProcess;
+  #port: number | undefined;
+  #stopping = false;
+  #startedMs: number;
+  #pauseMs = FIRST_PAUSE_MS;
+
+  constructor(name: string, spec: Promise<PopSpec>, options: SupervisorOptions) {
+    this.#name = name;
+    this.#spec = spec;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.ready = this.#first.promise;
+    this.ready.catch(() => {});
+    this.#startedMs = this.#clock.monotonicMs();
+    this.#child = this.#fork();
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    child.once('exit', () => resolve());
+    const late = setTimeout(() => child.kill('SIGKILL'), graceMs + KILL_AFTER_MS);
+    this.#tell({ drain: graceMs });
+    await promise;
+    clearTimeout(late);
+  }
+
+  #fork(): ChildProcess {
+    const child = fork(MAIN, [POP_PROCESS], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    child.on('message', (message: FromPop) => this.#hear(message));
+    child.on('exit', (code, signal) => this.#exited(code, signal));
+    return child;
+  }
+
+  #tell(message: ToPop): void {
+    if (this.#child.connected) this.#child.send(message, () => {});
+  }
+
+  #hear(message: FromPop): void {
+    if ('booted' in message) {
+      this.#spec.then(
+        (spec) => this.#tell({ start: { ...spec, listen: { ...spec.listen, port: this.#port ?? spec.listen.port } } }),
+        () => {},
+      );
+    } else if ('ready' in message) {
+      this.#port = message.ready.port;
+      this.#first.resolve(this.#port);
+    } else {
+      this.#first.reject(new Error(message.failed));
+      this.#options.report(`${this.#name} could not start: ${message.failed}`);
+      this.#child.kill('SIGKILL');
+    }
+  }
+
+  #exited(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#stopping) return;
+    const ending = signal ?? `exit code ${code}`;
+    if (this.#port === undefined) {
+      this.#first.reject(new Error(`${this.#name} ended while it started (${ending})`));
+      return;
+    }
+    if (this.#clock.monotonicMs() - this.#startedMs > STEADY_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    this.#options.report(`${this.#name} ended (${ending}); a new one starts in ${this.#pauseMs} ms`);
+    this.#clock.setTimer(this.#pauseMs, () => {
+      if (this.#stopping) return;
+      this.#startedMs = this.#clock.monotonicMs();
+      this.#child = this.#fork();
+    });
+    this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
+
+/** After the grace period a process has this long to end by itself. */
+const KILL_AFTER_MS = 2_000;
+
+/** First argument of a process that is a POP and not a command line. */
+export const POP_PROCESS = '--pop-process';

@@ -1,0 +1,133 @@
+/**
+ * The answer as the client gets it: the routes' response operations, what browsers and service workers may keep,
+ * the platform's own fields, and the cut that the client asked for (HEAD, 304, ranges). Runs for every client, hits
+ * included. Source: spec "Headers and telemetry", sections 3 and 5; "Caching", sections 2 and 11.
+ */
+import type { CacheAnswer } from '../cache/types.ts';
+import { deliver } from '../http/deliver.ts';
+import type { Fields } from '../http/fields.ts';
+import { appendVia } from '../http/forwarded.ts';
+import type { HttpResponse } from '../http/message.ts';
+import { applyResponseOps } from '../router/apply.ts';
+import type { CacheSettings } from '../router/table.ts';
+import { appendMember, passedOnMember } from '../status/proxy-status.ts';
+import type { Exchange } from './exchange.ts';
+import { versionOf } from './outbound.ts';
+import type { PopSettings } from './settings.ts';
+
+/** Applies everything that is the edge's to say to a response that is not a platform error. */
+export function finish(response: HttpResponse, exchange: Exchange, settings: PopSettings): HttpResponse {
+  const fields = response.fields.clone();
+  const inner = takeInner(fields, settings);
+  exchange.telemetry.inner(inner);
+  const answer = deliver(exchange.request, { ...response, fields }, { asOrigin: isStatic(exchange) });
+  applyBrowserSettings(answer.fields, exchange.plan?.cache, answer.status);
+  for (const { ops, params } of exchange.plan?.responseOps ?? []) {
+    applyResponseOps(ops, answer.fields, { ...exchange.request, params });
+  }
+  stamp(answer.fields, answer.status, exchange, settings);
+  return answer;
+}
+
+const isStatic = ({ plan }: Exchange): boolean => plan?.action?.kind === 'static';
+
+/** Component lists of inner hops, as the next hop or a stored response reports them. */
+function takeInner(fields: Fields, { branding }: PopSettings): { statuses?: string; components?: string } {
+  const take = (name: string): string | undefined => {
+    const value = fields.get(`${branding.headerPrefix}-${name}`);
+    fields.delete(`${branding.headerPrefix}-${name}`);
+    return value;
+  };
+  const statuses = take('status');
+  const components = take('components');
+  return { ...(statuses ? { statuses } : {}), ...(components ? { components } : {}) };
+}
+
+const NEVER_KEEP = 'no-cache, no-store, max-age=0';
+
+/** `browser` settings speak for successful answers and redirects only: an error is not kept because a page may be. */
+function applyBrowserSettings(fields: Fields, settings: CacheSettings | undefined, status: number): void {
+  const browser = settings?.browser;
+  if (browser === undefined || status >= 400) return;
+  if (browser === false) {
+    fields.set('cache-control', NEVER_KEEP).delete('expires');
+    return;
+  }
+  if (browser.maxAgeSeconds !== undefined) {
+    fields.set('cache-control', `max-age=${browser.maxAgeSeconds}`).delete('expires');
+  }
+  if (browser.serviceWorkerSeconds !== undefined) {
+    fields.set('x-sw-cache-control', `max-age=${browser.serviceWorkerSeconds}`);
+  }
+}
+
+/** The fields about this exchange, which nobody but the platform may write. Also on platform errors. */
+export function stamp(fields: Fields, status: number, exchange: Exchange, settings: PopSettings): void {
+  const { branding, name, clock } = settings;
+  const { telemetry, cached, destination } = exchange;
+  const own = (field: string, value: string | undefined): void => {
+    if (value !== undefined && value !== '') fields.set(`${branding.headerPrefix}-${field}`, value);
+    else fields.delete(`${branding.headerPrefix}-${field}`);
+  };
+  telemetry.metric('eh', clock.monotonicMs() - exchange.startedMs);
+  telemetry.status('eh', status);
+  telemetry.component('e', name);
+  own('request-id', exchange.requestId);
+  fields.set('x-request-id', exchange.requestId);
+  own('t', telemetry.metrics);
+  own('status', telemetry.statuses);
+  own('components', telemetry.components);
+  if (destination && !fields.has(`${branding.headerPrefix}-version`)) own('version', versionOf(destination));
+  own('caching-status', cached?.verdict.status);
+  own('cache-hash', cached ? exchange.keyed?.hash : undefined);
+  own('hit-request-id', cached?.hitRequestId);
+  appendVia(fields, '1.1', name);
+  if (exchange.fault === null) stampForwarded(fields, cached, exchange, settings);
+  appendServerTiming(fields, exchange, settings);
+  noIndex(fields, exchange);
+}
+
+function stampForwarded(fields: Fields, cached: CacheAnswer | null, exchange: Exchange, settings: PopSettings): void {
+  if (cached) {
+    const member = `"${settings.name}"; ${cached.cacheStatus}`;
+    const inner = fields.get('cache-status');
+    fields.set('cache-status', inner ? `${inner}, ${member}` : member);
+    if (cached.metric === 'hit') fields.set('age', String(Math.max(0, Math.floor(cached.ageSeconds))));
+  }
+  if (exchange.plan?.action?.kind !== 'redirect') addVary(fields, ['accept-encoding', 'user-agent']);
+}
+
+function addVary(fields: Fields, names: readonly string[]): void {
+  const present = fields.get('vary');
+  if (present === '*') return;
+  const listed = (present ?? '')
+    .split(',')
+    .map((member) => member.trim())
+    .filter(Boolean);
+  const lower = new Set(listed.map((member) => member.toLowerCase()));
+  fields.set('vary', [...listed, ...names.filter((name) => !lower.has(name))].join(','));
+}
+
+const LEVELS = ['MISS', 'HIT-L1', 'HIT-L2'] as const;
+
+function appendServerTiming(fields: Fields, exchange: Exchange, { branding, name }: PopSettings): void {
+  const routes = exchange.plan?.routes.map(({ id, label }) => ({ id, route: label })) ?? [];
+  const members = [
+    ...(exchange.cached ? [`${branding.cookiePrefix}-cache;desc="${LEVELS[exchange.level] ?? 'MISS'}"`] : []),
+    `edge_pop;desc="${name}"`,
+    ...(routes.length > 0 ? [`xrj;desc="${encodeURIComponent(JSON.stringify(routes.at(-1)))}"`] : []),
+  ];
+  const present = fields.get('server-timing');
+  fields.set('server-timing', [...(present ? [present] : []), ...members].join(', '));
+}
+
+/** Hosts that the platform made up are not for search engines, unless the project wants it. */
+function noIndex(fields: Fields, { destination }: Exchange): void {
+  if (!destination?.binding.generated) return;
+  if (destination.site.manifest.routes.flags.indexPermalink || fields.has('x-robots-tag')) return;
+  fields.set('x-robots-tag', 'noindex');
+}
+
+/** Proxy-Status of an edge that passes on a failure of an inner hop. */
+export const passedOn = (received: string, exchange: Exchange, settings: PopSettings): string =>
+  appendMember(received, passedOnMember(settings.name, exchange.fault!.code));

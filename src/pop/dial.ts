@@ -1,0 +1,276 @@
+/**
+ * The dialling hop: turns a plan's action into an answer from where it really comes from, an upstream, the static
+ * store or project code, then applies the upstream-response operations and the platform's compression. What leaves
+ * here is what caches may store. Source: spec "Routing", sections 5 to 7; "Status codes", section 1.
+ */
+import type { ComputeCall, ComputeServices } from '../compute/types.ts';
+import { compress, compressVerdict } from '../http/compress.ts';
+import type { Fields } from '../http/fields.ts';
+import { endToEndFields, stripReserved } from '../http/hop-by-hop.ts';
+import type { HttpRequest, HttpResponse } from '../http/message.ts';
+import { normaliseAcceptEncoding } from '../http/negotiate.ts';
+import { applyRequestOps, applyResponseOps } from '../router/apply.ts';
+import type { Action, Backend } from '../router/table.ts';
+import { assetPathOf, targetOf, withoutEmptyParameters } from '../router/template.ts';
+import { Fault } from '../status/fault.ts';
+import { backendOrigin } from '../upstream/origin.ts';
+import type { UpstreamAnswer } from '../upstream/types.ts';
+import { assetResponse, findAsset } from './assets.ts';
+import type { Exchange } from './exchange.ts';
+import { isLinkField } from './link.ts';
+import { type OutboundOptions, outboundFields } from './outbound.ts';
+import type { PopSettings } from './settings.ts';
+import type { Site } from './site.ts';
+import { roleLetter } from './telemetry.ts';
+
+export interface DialOptions extends OutboundOptions {
+  readonly signal: AbortSignal;
+  readonly onInformation?: (status: number, fields: Fields) => void;
+}
+
+type ActionOf<Kind extends Action['kind']> = Extract<Action, { kind: Kind }>;
+
+/** Answers the exchange's action first-hand. Throws a `Fault`. */
+export async function dial(exchange: Exchange, settings: PopSettings, options: DialOptions): Promise<HttpResponse> {
+  const plan = exchange.plan!;
+  const letter = roleLetter(settings.role);
+  const started = settings.clock.monotonicMs();
+  const response = await answerOf(plan.action!, exchange, settings, options);
+  const elapsed = settings.clock.monotonicMs() - started;
+  exchange.telemetry.metric(`${letter}dt`, elapsed);
+  exchange.telemetry.metric(`${letter}df`, elapsed);
+  exchange.telemetry.status(`${letter}d`, response.status);
+  return asUpstreamResponse(response, exchange, settings);
+}
+
+function answerOf(action: Action, exchange: Exchange, settings: PopSettings, options: DialOptions) {
+  switch (action.kind) {
+    case 'proxy':
+      return proxyAnswer(action, exchange, settings, options);
+    case 'static':
+      return staticAnswer(action, exchange, settings, options);
+    case 'worker':
+      return workerAnswer({ kind: 'route', routeId: exchange.plan!.sender!.id }, exchange, settings, options);
+    case 'app':
+      return workerAnswer({ kind: 'app' }, exchange, settings, options);
+    default:
+      throw new Fault({ cause: 'platform.internal', hop: settings.role, details: `no dialling for ${action.kind}` });
+  }
+}
+
+// ── the request that goes out ──
+
+/** The request after the routes' operations: what an upstream or project code is asked. */
+export function outboundRequest(
+  exchange: Exchange,
+  settings: PopSettings,
+  options: OutboundOptions,
+  template?: string,
+): HttpRequest {
+  const { request, keyed, plan } = exchange;
+  const fields = outboundFields(exchange, settings, options);
+  const query = keyed?.upstreamQuery ?? request.query;
+  let target = targetOf(template, plan!.match, { path: request.path, query });
+  for (const { ops, params } of plan!.requestOps) {
+    target = applyRequestOps(ops, { method: request.method, ...target, params, fields });
+  }
+  return { ...request, ...target, fields };
+}
+
+// ── upstreams ──
+
+async function proxyAnswer(
+  action: ActionOf<'proxy'>,
+  exchange: Exchange,
+  settings: PopSettings,
+  options: DialOptions,
+): Promise<HttpResponse> {
+  const request = outboundRequest(exchange, settings, options, action.path);
+  for (const [name, value] of Object.entries(action.headers ?? {})) request.fields.set(name, value);
+  const query = action.removeEmptySearchParamValues ? withoutEmptyParameters(request.query) : request.query;
+  const answer = await sendToBackend(action.backend, { ...request, query }, exchange, settings, options);
+  return answer.response;
+}
+
+export interface BackendCall {
+  readonly signal: AbortSignal;
+  readonly onInformation?: (status: number, fields: Fields) => void;
+  readonly upgrade?: string;
+  /** `compute` when project code asked for it. */
+  readonly hop?: 'compute';
+}
+
+/** Sends a complete request to a declared backend and keeps the attempts for the record. */
+export async function sendToBackend(
+  name: string,
+  request: HttpRequest,
+  exchange: Exchange,
+  settings: PopSettings,
+  call: BackendCall,
+): Promise<UpstreamAnswer> {
+  const backend = backendOf(exchange.destination!.site, name, settings);
+  const origin = backendOrigin(backend, settings.limits, exchange.client.protocol);
+  const fields = request.fields.clone().set('host', backend.hostHeader ?? exchange.request.host);
+  const path = `${(backend.basePath ?? '').replace(/\/$/, '')}${request.path}${request.query ? `?${request.query}` : ''}`;
+  exchange.backend = name;
+  const { method, body } = request;
+  const { signal, upgrade, onInformation } = call;
+  const optional = { ...(upgrade ? { upgrade } : {}), ...(onInformation ? { onInformation } : {}) };
+  const hop = call.hop ?? settings.role;
+  const answer = await settings.upstream.send({ origin, hop, method, path, fields, body, signal, ...optional });
+  exchange.attempts = [...exchange.attempts, ...answer.attempts];
+  const last = answer.attempts.at(-1);
+  exchange.backendAddress = last?.address;
+  if (call.hop !== 'compute') recordPhases(exchange, settings, last);
+  return answer;
+}
+
+function recordPhases(
+  exchange: Exchange,
+  settings: PopSettings,
+  attempt: UpstreamAnswer['attempts'][number] | undefined,
+) {
+  const letter = roleLetter(settings.role);
+  exchange.telemetry.metric(`${letter}dd`, attempt?.dnsMs ?? 0);
+  if (settings.branding.preset !== 'selvedge') return;
+  if (attempt?.connectMs !== undefined) exchange.telemetry.metric(`${letter}dc`, attempt.connectMs);
+  if (attempt?.tlsMs !== undefined) exchange.telemetry.metric(`${letter}ds`, attempt.tlsMs);
+}
+
+function backendOf(site: Site, name: string, settings: PopSettings): Backend {
+  const { backends } = site.manifest.routes;
+  if (Object.hasOwn(backends, name)) return backends[name]!;
+  throw new Fault({
+    cause: 'upstream.dns.bad-name',
+    hop: settings.role,
+    details: 'unknown-backend',
+    evidence: { backend: name, declared: Object.keys(backends) },
+  });
+}
+
+// ── static files ──
+
+async function staticAnswer(
+  action: ActionOf<'static'>,
+  exchange: Exchange,
+  settings: PopSettings,
+  options: DialOptions,
+): Promise<HttpResponse> {
+  const { site } = exchange.destination!;
+  const path = assetPathOf(action.path, exchange.plan!.match);
+  const asset = path === null ? undefined : findAsset(site, path, permanentSites(exchange, settings));
+  if (asset) {
+    const response = await assetResponse(asset, settings.blobFile, site.ref.createdAt);
+    exchange.telemetry.component('b', 'static');
+    exchange.telemetry.status('p', 200);
+    return { ...response, status: action.status ?? 200, reason: action.statusMessage ?? '' };
+  }
+  if (!action.onNotFound) throw missingAsset(action, path, settings);
+  const render = () => workerAnswer({ kind: 'route', routeId: exchange.plan!.sender!.id }, exchange, settings, options);
+  return action.loadingPage === undefined ? render() : loadingAnswer(action.loadingPage, render, exchange, settings);
+}
+
+const missingAsset = (action: ActionOf<'static'>, path: string | null, settings: PopSettings): Fault =>
+  new Fault({ cause: 'route.asset-missing', hop: settings.role, evidence: { template: action.path, path } });
+
+/** The loading page at once; the page itself is made meanwhile, so that the next request may find it. */
+async function loadingAnswer(
+  loadingPage: string,
+  render: () => Promise<HttpResponse>,
+  exchange: Exchange,
+  settings: PopSettings,
+): Promise<HttpResponse> {
+  const { site } = exchange.destination!;
+  const page = findAsset(site, loadingPage.replace(/^(\.?\/)+/, ''));
+  if (!page) return render();
+  exchange.loadingPage = true;
+  render().catch((error: unknown) => settings.report(`rendering behind a loading page failed (${site.id})`, error));
+  const response = await assetResponse(page, settings.blobFile, site.ref.createdAt);
+  response.fields.set('cache-control', 'no-store');
+  return response;
+}
+
+function permanentSites(exchange: Exchange, settings: PopSettings): Site[] {
+  const { site, environment } = exchange.destination!;
+  const all = [...(settings.directory()?.sites.values() ?? [])];
+  return all
+    .filter(({ ref, id }) => `${ref.project}-${ref.environment}` === environment.id && id !== site.id)
+    .sort((a, b) => b.ref.number - a.ref.number);
+}
+
+// ── project code ──
+
+async function workerAnswer(
+  target: ComputeCall['target'],
+  exchange: Exchange,
+  settings: PopSettings,
+  options: DialOptions,
+): Promise<HttpResponse> {
+  const { runnable } = exchange.destination!.site;
+  const { compute, role } = settings;
+  if (compute === null || runnable === null) {
+    throw new Fault({ cause: 'platform.no-configuration', hop: role, details: 'no-compute' });
+  }
+  exchange.telemetry.component('b', 'serverless');
+  const { telemetry, response } = await compute.run({
+    runnable,
+    target,
+    params: exchange.plan!.params,
+    request: outboundRequest(exchange, settings, options),
+    requestId: exchange.requestId,
+    clientIp: exchange.client.ip,
+    signal: options.signal,
+    services: servicesFor(exchange, settings),
+  });
+  const { worker, ...scheduler } = telemetry;
+  for (const [name, value] of Object.entries(scheduler)) if (name !== 'pq') exchange.telemetry.metric(name, value);
+  if (settings.branding.preset === 'selvedge') exchange.telemetry.metric('pq', telemetry.pq);
+  exchange.telemetry.status('p', response.status);
+  if (worker) {
+    const { wi, ...figures } = worker;
+    exchange.workerInstance = wi;
+    exchange.telemetry.component('wi', wi);
+    for (const [name, value] of Object.entries(figures))
+      if (value !== undefined) exchange.telemetry.metric(name, value);
+    exchange.telemetry.status('w', response.status);
+  }
+  return response;
+}
+
+/** What project code may ask the platform for while it runs; its failures are seen by compute. */
+function servicesFor(exchange: Exchange, settings: PopSettings): ComputeServices {
+  const { site } = exchange.destination!;
+  return {
+    async proxy(backend, request, signal) {
+      const { response } = await sendToBackend(backend, request, exchange, settings, { signal, hop: 'compute' });
+      return response;
+    },
+    async asset(path) {
+      const asset = findAsset(site, path.replace(/^(\.?\/)+/, ''), permanentSites(exchange, settings));
+      return asset ? assetResponse(asset, settings.blobFile, site.ref.createdAt) : null;
+    },
+  };
+}
+
+// ── the answer that came back ──
+
+/** Without what only the platform may say, with the routes' operations applied, compressed once. */
+function asUpstreamResponse(response: HttpResponse, exchange: Exchange, settings: PopSettings): HttpResponse {
+  const { headerPrefix, reservedHeaderPrefixes } = settings.branding;
+  const fields = stripReserved(endToEndFields(response.fields), reservedHeaderPrefixes, [
+    `${headerPrefix}-surrogate-key`,
+    `${headerPrefix}-upstream-requests`,
+    `${headerPrefix}-user-t`,
+  ]).deleteWhere(isLinkField);
+  const { request, plan } = exchange;
+  for (const { ops, params } of plan!.upstreamResponseOps) {
+    applyResponseOps(ops, fields, { ...request, params });
+  }
+  const behind = exchange.telemetry.takeBehindCache(roleLetter(settings.role));
+  fields.set(`${headerPrefix}-status`, behind.statuses);
+  if (behind.components !== '') fields.set(`${headerPrefix}-components`, behind.components);
+  const plain: HttpResponse = { ...response, fields };
+  const accepted = normaliseAcceptEncoding(request.fields.get('accept-encoding'));
+  const { coding } = compressVerdict(request, plain, accepted);
+  return coding === null ? plain : compress(plain, coding);
+}

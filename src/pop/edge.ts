@@ -1,0 +1,176 @@
+/**
+ * The edge pipeline: identify → route → cache → forward → respond → record, once per client request. Everything
+ * that goes wrong on the way becomes a fault on the exchange, and a fault becomes an answer, in one place.
+ */
+import { randomUUID } from 'node:crypto';
+import type { BlockList } from 'node:net';
+import type { CacheKey } from '../cache/key.ts';
+import type { CacheRequest, FetchPlan } from '../cache/types.ts';
+import type { ServerExchange } from '../http/exchange.ts';
+import { identifyClient, networkList } from '../http/forwarded.ts';
+import type { HttpResponse } from '../http/message.ts';
+import { Fault } from '../status/fault.ts';
+import { builtInAnswer } from './built-in.ts';
+import { catchAnswer } from './catches.ts';
+import { finish } from './deliver.ts';
+import { dial } from './dial.ts';
+import { Exchange } from './exchange.ts';
+import { faultResponse, takeFault } from './faults.ts';
+import { identify, requestIdOf } from './identify.ts';
+import { localAnswer } from './local.ts';
+import { askGlobal, needsGlobal } from './next-hop.ts';
+import { accessRecord } from './record.ts';
+import { routeExchange } from './routing.ts';
+import type { PopSettings } from './settings.ts';
+import { upgradeExchange } from './upgrade.ts';
+
+/** Handles one exchange of the client-facing listener; never rejects. */
+export type EdgeHandler = (server: ServerExchange) => Promise<void>;
+
+export function createEdge(settings: PopSettings): EdgeHandler {
+  const trusted = networkList(settings.trustedProxies);
+  return async (server) => {
+    const { exchange, enforceProtocol } = beginExchange(server, settings, trusted);
+    let response: HttpResponse | null;
+    try {
+      exchange.destination = identify(exchange.request.host, exchange.request.fields, settings);
+      response = await answer(exchange, server, settings, enforceProtocol);
+    } catch (error) {
+      if (server.signal.aborted && !server.headSent)
+        return settings.record(accessRecord(exchange, settings, null, null));
+      takeFault(error, exchange, settings);
+      response = faultResponse(exchange, settings, challengeOf(exchange.fault!));
+    }
+    if (response !== null) await respond(response, exchange, server, settings);
+  };
+}
+
+function beginExchange(server: ServerExchange, settings: PopSettings, trusted: BlockList) {
+  const { request, remoteAddress, httpVersion, receivedAtMs } = server;
+  const peer = { remoteAddress, protocol: request.protocol };
+  const { ip, protocol, viaTrustedProxy } = identifyClient(peer, request.fields, trusted);
+  const exchange = new Exchange({
+    requestId: requestIdOf(request.fields, randomUUID),
+    client: { ip, protocol, httpVersion },
+    request: { ...request, protocol },
+    startedMs: receivedAtMs,
+    receivedAtMs: settings.clock.nowMs(),
+  });
+  const told = viaTrustedProxy && (request.fields.has('x-forwarded-proto') || request.fields.has('forwarded'));
+  return { exchange, enforceProtocol: settings.tls || told };
+}
+
+const challengeOf = ({ evidence }: Fault): [string, string][] =>
+  typeof evidence.challenge === 'string' ? [['www-authenticate', evidence.challenge]] : [];
+
+/** Null when the connection was given away (upgrade). */
+async function answer(
+  exchange: Exchange,
+  server: ServerExchange,
+  settings: PopSettings,
+  enforceProtocol: boolean,
+): Promise<HttpResponse | null> {
+  const builtIn = builtInAnswer(exchange, settings);
+  if (builtIn) return finish(builtIn, exchange, settings);
+  const key = await routeExchange(exchange, settings, enforceProtocol);
+  try {
+    const local = localAnswer(exchange, settings, enforceProtocol);
+    if (local) return finish(local, exchange, settings);
+    if (server.upgradeTo !== undefined) return await upgradeExchange(exchange, server, settings);
+    return finish(await fromCache(exchange, server, settings, key), exchange, settings);
+  } catch (error) {
+    if (server.signal.aborted) throw error;
+    takeFault(error, exchange, settings);
+    return (await catchAnswer(exchange, settings)) ?? faultResponse(exchange, settings, challengeOf(exchange.fault!));
+  }
+}
+
+async function fromCache(
+  exchange: Exchange,
+  server: ServerExchange,
+  settings: PopSettings,
+  key: CacheKey,
+): Promise<HttpResponse> {
+  const request = cacheRequest(exchange, settings, key);
+  const started = settings.clock.monotonicMs();
+  const inform = { onInformation: server.inform.bind(server) };
+  if (request.lookupOnly) return prefetched(exchange, settings, request, server.signal);
+  const fetch = (signal: AbortSignal, plan: FetchPlan) =>
+    needsGlobal(exchange, settings, plan.whole)
+      ? askGlobal(exchange, settings, { ...plan, mode: plan.whole ? 'normal' : 'pass', signal, ...inform })
+      : dial(exchange, settings, { ...plan, signal, ...inform });
+  const cached = (await settings.cache.answer(request, fetch, server.signal))!;
+  exchange.cached = cached;
+  if (cached.metric === 'hit') exchange.level = 1;
+  exchange.telemetry.metric('ect', settings.clock.monotonicMs() - started);
+  exchange.telemetry.metric('ecc', cached.metric);
+  if (cached.coalescedMs !== undefined) exchange.telemetry.metric('ecwt', cached.coalescedMs);
+  return (await catchAnswer(exchange, settings, cached.response)) ?? cached.response;
+}
+
+/** A prefetch: this POP's store, then the global one's, then 412; never an upstream. */
+async function prefetched(
+  exchange: Exchange,
+  settings: PopSettings,
+  request: CacheRequest,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
+  exchange.prefetch = true;
+  const none = async () => Promise.reject(new Fault({ cause: 'cache.prefetch-miss', hop: settings.role }));
+  const cached = await settings.cache.answer(request, none, signal);
+  exchange.cached = cached;
+  if (cached) {
+    exchange.level = 1;
+    exchange.telemetry.metric('ecc', 'hit');
+    return cached.response;
+  }
+  if (settings.link === null) return none();
+  return askGlobal(exchange, settings, { mode: 'lookup', whole: true, signal });
+}
+
+function cacheRequest(exchange: Exchange, settings: PopSettings, key: CacheKey): CacheRequest {
+  const { request, plan, destination } = exchange;
+  const { cookiePrefix, headerPrefix } = settings.branding;
+  const bypass = destination!.binding.permalink
+    ? ({ status: 'disabled', reason: 'the host of one deployment is not cached' } as const)
+    : key.bypass;
+  return {
+    key: key.key,
+    method: request.method,
+    fields: request.fields,
+    requestId: exchange.requestId,
+    settings: plan!.cache,
+    bodyKey: plan!.bodyKey,
+    keyedHeaders: key.keyedHeaders,
+    surrogateKeyName: `${headerPrefix}-surrogate-key`,
+    ...(bypass ? { bypass } : {}),
+    ...(isPrefetch(request.query, cookiePrefix) ? { lookupOnly: true } : {}),
+  };
+}
+
+const isPrefetch = (query: string, cookiePrefix: string): boolean =>
+  query.includes(`${cookiePrefix}_prefetch=`) && new URLSearchParams(query).get(`${cookiePrefix}_prefetch`) === '1';
+
+async function respond(
+  response: HttpResponse,
+  exchange: Exchange,
+  server: ServerExchange,
+  settings: PopSettings,
+): Promise<void> {
+  try {
+    const delivery = await server.respond(response);
+    if (delivery.error instanceof Fault) exchange.fault ??= delivery.error;
+    settings.record(accessRecord(exchange, settings, response, delivery));
+  } catch (error) {
+    if (server.headSent) {
+      takeFault(error, exchange, settings);
+      server.abort();
+      return settings.record(accessRecord(exchange, settings, response, null));
+    }
+    // The answer itself cannot be sent (a header line that is none): that is a fault of whoever made it.
+    takeFault(error, exchange, settings);
+    const page = faultResponse(exchange, settings);
+    const delivery = await server.respond(page);
+    settings.record(accessRecord(exchange, settings, page, delivery));
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * One request and its answer, as a POP sees it: who asks, what was decided and why, what it cost. The phases read
+ * it and add to it; the access record and every header about the exchange are derived from it at the end.
+ */
+import type { CacheAnswer } from '../cache/types.ts';
+import type { HttpRequest } from '../http/message.ts';
+import type { Fault } from '../status/fault.ts';
+import type { Attempt } from '../upstream/types.ts';
+import { type Device, detectDevice } from './device.ts';
+import type { Plan } from './plan.ts';
+import type { Destination } from './site.ts';
+import { ExchangeTelemetry } from './telemetry.ts';
+
+export interface Client {
+  /** Most downstream address that can be believed. */
+  readonly ip: string;
+  /** As the client spoke it, or as a trusted proxy in front says. */
+  readonly protocol: 'http' | 'https';
+  readonly httpVersion: string;
+}
+
+/** What the cache room needs to know a request by. */
+export interface Keyed {
+  readonly key: string;
+  readonly hash: string;
+  /** Query that the upstream sees: without parameters that the key leaves out and without the platform's own. */
+  readonly upstreamQuery: string;
+  /** Set when the key removed parameters. */
+  readonly originalQuery?: string;
+}
+
+export class Exchange {
+  readonly requestId: string;
+  readonly client: Client;
+  /** Without reserved fields; a body that was needed for a decision is a Buffer. */
+  request: HttpRequest;
+  readonly startedMs: number;
+  readonly receivedAtMs: number;
+  readonly telemetry = new ExchangeTelemetry();
+  destination: Destination | null = null;
+  plan: Plan | null = null;
+  keyed: Keyed | null = null;
+  cached: CacheAnswer | null = null;
+  fault: Fault | null = null;
+  /** Identity of the hop that raised the fault, when it was not this one. */
+  faultRaisedBy: string | undefined;
+  attempts: readonly Attempt[] = [];
+  /** Worker instance that answered. */
+  workerInstance: string | undefined;
+  backend: string | undefined;
+  backendAddress: string | undefined;
+  /** Whether the global POP was asked. */
+  shielded = false;
+  /** Cache level that answered: 0 none, 1 edge, 2 global. */
+  level = 0;
+  prefetch = false;
+  /** A loading page was served while the real one is made. */
+  loadingPage = false;
+  #device: Device | undefined;
+
+  constructor(init: {
+    requestId: string;
+    client: Client;
+    request: HttpRequest;
+    startedMs: number;
+    receivedAtMs: number;
+  }) {
+    this.requestId = init.requestId;
+    this.client = init.client;
+    this.request = init.request;
+    this.startedMs = init.startedMs;
+    this.receivedAtMs = init.receivedAtMs;
+  }
+
+  get device(): Device {
+    this.#device ??= detectDevice(this.request.fields.get('user-agent'));
+    return this.#device;
+  }
+}

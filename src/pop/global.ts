@@ -1,0 +1,199 @@
+/**
+ * The global pipeline: takes requests that edges have already identified, looks into the shared cache, and is the
+ * dialling hop for everything behind it. It decides from the same route table as the edge, so nothing but the
+ * request itself and what is known of the client crosses the link.
+ */
+import { type Readable, Transform } from 'node:stream';
+import type { FetchPlan } from '../cache/types.ts';
+import { deliver } from '../http/deliver.ts';
+import type { ServerExchange } from '../http/exchange.ts';
+import { Fields } from '../http/fields.ts';
+import type { Body, HttpResponse } from '../http/message.ts';
+import { asFault, Fault } from '../status/fault.ts';
+import { dial } from './dial.ts';
+import { Exchange } from './exchange.ts';
+import { takeFault } from './faults.ts';
+import {
+  encodeReport,
+  endTrailers,
+  isLinkField,
+  LINK_REPORT,
+  type LinkContext,
+  readContext,
+  serialiseFault,
+} from './link.ts';
+import { makePlan } from './plan.ts';
+import { routeExchange } from './routing.ts';
+import type { PopSettings } from './settings.ts';
+
+/** Handles one exchange of the link listener; never rejects. `token` is what edges prove themselves with. */
+export function createGlobal(settings: PopSettings, token: string): (server: ServerExchange) => Promise<void> {
+  return async (server) => {
+    const context = readContext(server.request.fields, token);
+    if (context === null) return refuse(server);
+    const heartbeat = setInterval(() => server.inform(102), settings.limits['pop.heartbeatMs']);
+    heartbeat.unref();
+    const exchange = beginExchange(server, context, settings);
+    const response = await answer(exchange, context, server, settings).catch((error: unknown) => {
+      if (server.signal.aborted) return null;
+      takeFault(error, exchange, settings);
+      return faultAnswer(exchange, settings);
+    });
+    clearInterval(heartbeat);
+    if (response === null) return server.abort();
+    await server.respond(onTheLink(response, exchange, settings)).catch((error: unknown) => {
+      settings.report(`an answer could not be sent over the link (request ${exchange.requestId})`, error);
+      server.abort();
+    });
+  };
+}
+
+/** Whoever cannot prove to be an edge learns nothing. */
+async function refuse(server: ServerExchange): Promise<void> {
+  const fields = Fields.from([
+    ['content-length', '0'],
+    ['connection', 'close'],
+  ]);
+  await server.respond({ status: 403, fields, body: null }).catch(() => server.abort());
+}
+
+function beginExchange(server: ServerExchange, context: LinkContext, settings: PopSettings): Exchange {
+  const fields = server.request.fields.clone().deleteWhere(isLinkField);
+  return new Exchange({
+    requestId: context.requestId,
+    client: { ip: context.clientIp, protocol: context.protocol, httpVersion: context.httpVersion },
+    request: { ...server.request, fields, host: context.host, protocol: context.protocol },
+    startedMs: server.receivedAtMs,
+    receivedAtMs: settings.clock.nowMs(),
+  });
+}
+
+async function answer(
+  exchange: Exchange,
+  context: LinkContext,
+  server: ServerExchange,
+  settings: PopSettings,
+): Promise<HttpResponse> {
+  if (settings.draining()) throw new Fault({ cause: 'platform.draining', hop: 'global' });
+  const destination = settings.directory()?.find(context.environment, context.deployment);
+  if (!destination) throw new Fault({ cause: 'platform.warming', hop: 'global' });
+  exchange.destination = destination;
+  const key = await routeExchange(exchange, settings, false);
+  const { signal } = server;
+  const onInformation = server.inform.bind(server);
+  if (context.catchStatus !== undefined) {
+    planCatch(exchange, context.catchStatus);
+    return dial(exchange, settings, { whole: false, signal });
+  }
+  if (exchange.plan!.action === null) throw new Fault({ cause: 'route.none', hop: 'global' });
+  if (context.mode === 'pass') return dial(exchange, settings, { whole: context.whole, signal, onInformation });
+  const fetch = (fetchSignal: AbortSignal, plan: FetchPlan) =>
+    dial(exchange, settings, { ...plan, signal: fetchSignal, onInformation });
+  return fromCache(exchange, context, settings, key, fetch, signal);
+}
+
+function planCatch(exchange: Exchange, status: number): void {
+  const { request, destination } = exchange;
+  const subject = { ...request, body: undefined, enforceProtocol: false };
+  exchange.plan = makePlan(destination!.site.routes.matchCatches(status, subject));
+}
+
+async function fromCache(
+  exchange: Exchange,
+  context: LinkContext,
+  settings: PopSettings,
+  key: Awaited<ReturnType<typeof routeExchange>>,
+  fetch: (signal: AbortSignal, plan: FetchPlan) => Promise<HttpResponse>,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
+  const { request, plan, telemetry } = exchange;
+  const started = settings.clock.monotonicMs();
+  const cached = await settings.cache.answer(
+    {
+      key: key.key,
+      method: request.method,
+      fields: request.fields,
+      requestId: exchange.requestId,
+      settings: plan!.cache,
+      bodyKey: plan!.bodyKey,
+      keyedHeaders: key.keyedHeaders,
+      surrogateKeyName: `${settings.branding.headerPrefix}-surrogate-key`,
+      ...(key.bypass ? { bypass: key.bypass } : {}),
+      ...(context.mode === 'lookup' ? { lookupOnly: true } : {}),
+    },
+    fetch,
+    signal,
+  );
+  if (cached === null) throw new Fault({ cause: 'cache.prefetch-miss', hop: 'global' });
+  exchange.cached = cached;
+  if (cached.metric === 'hit') exchange.level = 2;
+  telemetry.metric('gct', settings.clock.monotonicMs() - started);
+  telemetry.metric('gcc', cached.metric);
+  if (cached.coalescedMs !== undefined) telemetry.metric('gcwt', cached.coalescedMs);
+  const fields = cached.response.fields.clone();
+  const inner = fields.get('cache-status');
+  const member = `"${settings.name}"; ${cached.cacheStatus}`;
+  fields.set('cache-status', inner ? `${inner}, ${member}` : member);
+  if (cached.metric === 'hit') fields.set('age', String(Math.max(0, Math.floor(cached.ageSeconds))));
+  return deliver(request, { ...cached.response, fields });
+}
+
+function faultAnswer(exchange: Exchange, settings: PopSettings): HttpResponse {
+  exchange.telemetry.status('gd', exchange.fault!.code);
+  const fields = Fields.from([[`${settings.branding.headerPrefix}-error`, String(exchange.fault!.code)]]);
+  return { status: exchange.fault!.code, fields, body: null };
+}
+
+/** Adds the report, and the trailer that says whether the body is all there was. */
+function onTheLink(response: HttpResponse, exchange: Exchange, settings: PopSettings): HttpResponse {
+  const { telemetry, fault, backend, backendAddress, level } = exchange;
+  telemetry.metric('gh', settings.clock.monotonicMs() - exchange.startedMs);
+  telemetry.status('gh', response.status);
+  telemetry.component('g', settings.name);
+  const fields = response.fields.clone();
+  takeStored(fields, exchange, settings);
+  const length =
+    fields.get('content-length') ?? (Buffer.isBuffer(response.body) ? String(response.body.length) : undefined);
+  const report = {
+    pop: settings.name,
+    metrics: telemetry.metrics,
+    statuses: telemetry.statuses,
+    components: telemetry.components,
+    level,
+    ...(length === undefined ? {} : { length }),
+    ...(fault === null ? {} : { fault: serialiseFault(fault) }),
+    ...(backend === undefined ? {} : { backend }),
+    ...(backendAddress === undefined ? {} : { backendAddress }),
+  };
+  fields.delete('content-length').set(LINK_REPORT, encodeReport(report));
+  const { body, trailers } = endedBody(response);
+  return { status: response.status, reason: response.reason ?? '', fields, body, trailers };
+}
+
+/** A stored response tells of the hops behind it; its entries are part of our report. */
+function takeStored(fields: Fields, exchange: Exchange, { branding }: PopSettings): void {
+  const names = { statuses: `${branding.headerPrefix}-status`, components: `${branding.headerPrefix}-components` };
+  const statuses = fields.get(names.statuses);
+  const components = fields.get(names.components);
+  exchange.telemetry.inner({ ...(statuses ? { statuses } : {}), ...(components ? { components } : {}) });
+  fields.delete(names.statuses).delete(names.components);
+}
+
+/**
+ * A body that fails ends with the fault as trailer instead of a broken connection, so that the edge knows what
+ * happened behind us. Bodies of 204 and 304 do not exist; their trailer would not either.
+ */
+function endedBody(response: HttpResponse): { body: Body; trailers: () => Fields } {
+  let fault: Fault | null = null;
+  const trailers = (): Fields => endTrailers(fault, response.trailers?.());
+  if (response.body === null || Buffer.isBuffer(response.body)) return { body: response.body, trailers };
+  const source: Readable = response.body;
+  const body = new Transform({ transform: (chunk, _encoding, done) => done(null, chunk) });
+  source.on('error', (error) => {
+    fault = asFault(error, 'global');
+    source.unpipe(body);
+    body.end();
+  });
+  body.on('close', () => source.destroy());
+  return { body: source.pipe(body), trailers };
+}

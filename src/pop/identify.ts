@@ -1,0 +1,45 @@
+/**
+ * From a request at the client side to the deployment that answers it: readiness, host, loop, header count, in the
+ * fixed order of entry (spec "Status codes", rule R12; framing, sizes and Host syntax were the listener's).
+ */
+import { countPasses } from '../http/cdn-loop.ts';
+import { checkHeaderCount } from '../http/entry.ts';
+import type { Fields } from '../http/fields.ts';
+import { parseHost } from '../http/host.ts';
+import { Fault } from '../status/fault.ts';
+import { CDN_ID } from './outbound.ts';
+import type { PopSettings } from './settings.ts';
+import type { Destination } from './site.ts';
+
+/** Throws a `Fault` (535, 538, 542, 545). */
+export function identify(host: string, fields: Fields, settings: PopSettings): Destination {
+  const hop = settings.role;
+  if (settings.draining()) throw new Fault({ cause: 'platform.draining', hop });
+  const directory = settings.directory();
+  if (directory === null) throw new Fault({ cause: 'platform.no-configuration', hop });
+  const destination = directory.hosts.get(hostName(host));
+  if (!destination) throw new Fault({ cause: 'host.unknown', hop, evidence: { host } });
+  const passes = countPasses(fields, CDN_ID);
+  const limit = settings.limits.nestedRequests;
+  if (passes > limit) throw new Fault({ cause: 'platform.loop', hop, evidence: { passes, limit } });
+  const refused = checkHeaderCount(
+    fields,
+    settings.branding.reservedHeaderPrefixes,
+    settings.limits['request.headerCount'],
+  );
+  if (refused) throw new Fault({ cause: refused.cause, hop, evidence: refused.evidence });
+  return destination;
+}
+
+function hostName(host: string): string {
+  const parsed = parseHost(host);
+  return 'host' in parsed ? parsed.host : host;
+}
+
+const WELL_FORMED_ID = /^[\x21-\x7e]{1,128}$/;
+
+/** The client's own id where it is well formed, else one of ours. */
+export function requestIdOf(fields: Fields, make: () => string): string {
+  const given = fields.get('x-request-id');
+  return given !== undefined && WELL_FORMED_ID.test(given) ? given : make();
+}

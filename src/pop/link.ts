@@ -1,0 +1,155 @@
+/**
+ * The link: how an edge POP and its global POP speak to each other. Plain HTTP/1.1 with two private fields, which
+ * are believed only together with the link's token and never leave the platform:
+ *
+ * - a request carries `selvedge-link` (token) and `selvedge-link-context` (what the edge knows of the client);
+ * - a response carries `selvedge-link-report` (telemetry, length, and the fault if there was one).
+ *
+ * The body always ends with a trailer `selvedge-link-end`. Its absence means that the link broke; its presence with
+ * a fault means that the body was cut behind the global POP, so that a failure keeps its first-hand attribution
+ * even after the head was sent.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { type Readable, Transform } from 'node:stream';
+import { Fields } from '../http/fields.ts';
+import { type Actor, CAUSES, type Cause } from '../status/causes.ts';
+import { Fault, type Hop } from '../status/fault.ts';
+
+export const LINK_TOKEN = 'selvedge-link';
+export const LINK_CONTEXT = 'selvedge-link-context';
+export const LINK_REPORT = 'selvedge-link-report';
+export const LINK_END = 'selvedge-link-end';
+
+/** What an edge tells its global POP about the client's request. */
+export interface LinkContext {
+  readonly requestId: string;
+  readonly clientIp: string;
+  readonly protocol: 'http' | 'https';
+  /** Host as the client sent it. */
+  readonly host: string;
+  readonly environment: string;
+  readonly deployment: number;
+  /** `lookup`: answer from L2 or fail with `cache.prefetch-miss`, never fetch. `pass`: do not store. */
+  readonly mode: 'normal' | 'lookup' | 'pass';
+  /** Identity of the edge POP. */
+  readonly edge: string;
+  readonly httpVersion: string;
+  /** The edge may store the answer: the whole is wanted. */
+  readonly whole: boolean;
+  /** Run the error routes for this status instead of the ordinary ones. */
+  readonly catchStatus?: number;
+}
+
+/** What a global POP tells the edge beside the response. */
+export interface LinkReport {
+  /** Identity of the global POP. */
+  readonly pop: string;
+  readonly metrics: string;
+  readonly statuses: string;
+  readonly components: string;
+  /** Content-Length of the response, when known; the link itself is always chunked. */
+  readonly length?: string;
+  readonly fault?: SerialisedFault;
+  readonly backend?: string;
+  readonly backendAddress?: string;
+  /** Level that answered: 2 when L2 had it, 0 when it was fetched. */
+  readonly level: number;
+}
+
+interface SerialisedFault {
+  readonly cause: string;
+  readonly hop: Hop;
+  readonly details?: string;
+  readonly acts?: Actor;
+  readonly parameters: Readonly<Record<string, string | number>>;
+  readonly evidence: Readonly<Record<string, unknown>>;
+  readonly message?: string;
+}
+
+const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+function decode<Value>(text: string): Value | null {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString()) as Value;
+  } catch {
+    return null;
+  }
+}
+
+export const encodeContext = (context: LinkContext): string => encode(context);
+
+/** The context of a request that proved to come from one of our edges, else null. */
+export function readContext(fields: Fields, token: string): LinkContext | null {
+  const given = Buffer.from(fields.get(LINK_TOKEN) ?? '');
+  const wanted = Buffer.from(token);
+  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return null;
+  const context = fields.get(LINK_CONTEXT);
+  return context === undefined ? null : decode<LinkContext>(context);
+}
+
+export const encodeReport = (report: LinkReport): string => encode(report);
+
+/** Takes the report off a response; null when the peer is not a global POP of ours. */
+export function takeReport(fields: Fields): LinkReport | null {
+  const text = fields.get(LINK_REPORT);
+  fields.delete(LINK_REPORT);
+  return text === undefined ? null : decode<LinkReport>(text);
+}
+
+/** No link field of a client, an upstream or a worker is ever passed on. */
+export const isLinkField = (lowerName: string): boolean => lowerName.startsWith('selvedge-link');
+
+export function serialiseFault(fault: Fault): SerialisedFault {
+  const error = fault.cause;
+  return {
+    cause: fault.why,
+    hop: fault.hop,
+    acts: fault.acts,
+    parameters: fault.parameters,
+    evidence: fault.evidence,
+    ...(fault.details === undefined ? {} : { details: fault.details }),
+    ...(error instanceof Error ? { message: error.stack ?? error.message } : {}),
+  };
+}
+
+export function restoreFault(serialised: SerialisedFault): Fault {
+  const cause = (serialised.cause in CAUSES ? serialised.cause : 'platform.internal') as Cause;
+  return new Fault({
+    cause,
+    hop: serialised.hop,
+    details: serialised.details,
+    acts: serialised.acts,
+    parameters: serialised.parameters,
+    evidence: serialised.evidence,
+    error: serialised.message,
+  });
+}
+
+/** The trailers that end a body on the link, with the origin's own in front. */
+export function endTrailers(fault: Fault | null, originTrailers: Fields | undefined): Fields {
+  const fields = originTrailers?.clone() ?? new Fields();
+  return fields.set(LINK_END, fault === null ? 'ok' : encode(serialiseFault(fault)));
+}
+
+/**
+ * Reads a body that came over the link: passes the bytes on and, at the end, believes the body complete only when
+ * the trailer says so.
+ */
+export function checkedLinkBody(body: Readable, trailers: () => Fields): { body: Readable; trailers: () => Fields } {
+  const origin = new Fields();
+  const check = new Transform({
+    flush(done) {
+      const fields = trailers();
+      const end = fields.get(LINK_END);
+      if (end === 'ok') {
+        for (const [name, value] of fields) if (!isLinkField(name.toLowerCase())) origin.append(name, value);
+        return done();
+      }
+      const fault = end === undefined ? null : decode<SerialisedFault>(end);
+      done(fault ? restoreFault(fault) : new Fault({ cause: 'link.body.incomplete', hop: 'edge' }));
+    },
+  });
+  body.on('error', (error) => check.destroy(error));
+  check.on('close', () => body.destroy());
+  return { body: body.pipe(check), trailers: () => origin };
+}

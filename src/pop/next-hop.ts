@@ -1,0 +1,112 @@
+/**
+ * The edge's way to the global POP: sends the client's request over the link, takes the report off the answer, and
+ * raises again, unchanged, a fault that happened behind it (spec "Status codes", rule R3).
+ */
+import type { FetchPlan } from '../cache/types.ts';
+import type { Fields } from '../http/fields.ts';
+import { forwardableFields, stripReserved } from '../http/hop-by-hop.ts';
+import type { HttpResponse } from '../http/message.ts';
+import { Fault } from '../status/fault.ts';
+import type { Exchange } from './exchange.ts';
+import {
+  checkedLinkBody,
+  encodeContext,
+  isLinkField,
+  LINK_CONTEXT,
+  LINK_TOKEN,
+  type LinkContext,
+  type LinkReport,
+  restoreFault,
+  takeReport,
+} from './link.ts';
+import type { PopSettings } from './settings.ts';
+
+export interface LinkCall extends FetchPlan {
+  readonly mode: LinkContext['mode'];
+  readonly signal: AbortSignal;
+  readonly onInformation?: (status: number, fields: Fields) => void;
+  /** Run the error routes for this status instead of the ordinary ones. */
+  readonly catchStatus?: number;
+}
+
+const SELECTION = /^(?:range|if-range|if-(?:none-)?match|if-(?:un)?modified-since)$/;
+
+/** Throws the `Fault` of the link (543, 546–548) or the one that the global POP reports. */
+export async function askGlobal(exchange: Exchange, settings: PopSettings, call: LinkCall): Promise<HttpResponse> {
+  const { request, telemetry } = exchange;
+  const { origin } = settings.link!;
+  const started = settings.clock.monotonicMs();
+  exchange.shielded = true;
+  const { response, attempts } = await settings.upstream.send({
+    origin,
+    hop: 'edge',
+    method: request.method,
+    path: request.query ? `${request.path}?${request.query}` : request.path,
+    fields: linkFields(exchange, settings, call),
+    body: request.body,
+    signal: call.signal,
+    ...(call.onInformation ? { onInformation: call.onInformation } : {}),
+  });
+  const elapsed = settings.clock.monotonicMs() - started;
+  const report = takeReport(response.fields);
+  if (!report) throw new Fault({ cause: 'link.head.malformed', hop: 'edge', details: 'no report' });
+  telemetry.metric('edt', elapsed);
+  telemetry.metric('edd', attempts.at(-1)?.dnsMs ?? 0);
+  telemetry.metric('edf', elapsed);
+  telemetry.metric('dgpop', report.pop);
+  telemetry.status('ed', report.fault ? statusOfFault(report) : response.status);
+  return answerOf(response, report, exchange, settings);
+}
+
+const statusOfFault = (report: LinkReport): number => restoreFault(report.fault!).code;
+
+function answerOf(response: HttpResponse, report: LinkReport, exchange: Exchange, settings: PopSettings): HttpResponse {
+  exchange.telemetry.inner({ metrics: report.metrics });
+  exchange.level = report.level;
+  exchange.backend = report.backend;
+  exchange.backendAddress = report.backendAddress;
+  if (report.fault) {
+    exchange.telemetry.inner({ statuses: report.statuses, components: report.components });
+    exchange.faultRaisedBy = report.pop;
+    if (response.body && !Buffer.isBuffer(response.body)) response.body.resume();
+    throw restoreFault(report.fault);
+  }
+  const { fields } = response;
+  const prefix = settings.branding.headerPrefix;
+  fields.set(`${prefix}-status`, report.statuses).set(`${prefix}-components`, report.components);
+  if (report.length !== undefined) fields.set('content-length', report.length);
+  if (response.body === null || Buffer.isBuffer(response.body)) return response;
+  const checked = checkedLinkBody(response.body, response.trailers ?? (() => fields));
+  return { ...response, ...checked };
+}
+
+function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall): Fields {
+  const { request, client, destination, requestId } = exchange;
+  const fields = stripReserved(forwardableFields(request.fields), settings.branding.reservedHeaderPrefixes);
+  fields.deleteWhere((name) => isLinkField(name) || (call.whole && SELECTION.test(name)));
+  const context: LinkContext = {
+    requestId,
+    clientIp: client.ip,
+    protocol: client.protocol,
+    httpVersion: client.httpVersion,
+    host: request.host,
+    environment: destination!.environment.id,
+    deployment: destination!.site.ref.number,
+    mode: call.mode,
+    edge: settings.name,
+    whole: call.whole,
+    ...(call.catchStatus === undefined ? {} : { catchStatus: call.catchStatus }),
+  };
+  fields.set('host', request.host).set('te', 'trailers');
+  if (call.ifNoneMatch !== undefined) fields.set('if-none-match', call.ifNoneMatch);
+  if (call.ifModifiedSince !== undefined) fields.set('if-modified-since', call.ifModifiedSince);
+  return fields.set(LINK_TOKEN, settings.link!.token).set(LINK_CONTEXT, encodeContext(context));
+}
+
+/** Whatever may be stored goes through the global POP, and so does what only it can run. */
+export function needsGlobal({ plan }: Exchange, { link }: PopSettings, whole: boolean): boolean {
+  if (link === null) return false;
+  const action = plan!.action!;
+  if (action.kind === 'worker' || action.kind === 'app') return true;
+  return whole || (action.kind === 'static' && action.onNotFound === true);
+}

@@ -1,0 +1,111 @@
+/**
+ * A POP: one pipeline behind one listener, serving from one directory that is swapped whole. Edge and global are the
+ * same code with another next hop.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Snapshot } from '../artifact/snapshot.ts';
+import type { Delivery, FaultAnswer, FaultContext, ServerExchange } from '../http/listener.ts';
+import type { Fault } from '../status/fault.ts';
+import { createEdge } from './edge.ts';
+import { Exchange } from './exchange.ts';
+import { faultResponse, takeFault } from './faults.ts';
+import { createGlobal } from './global.ts';
+import { requestIdOf } from './identify.ts';
+import { accessRecord } from './record.ts';
+import type { PopSettings } from './settings.ts';
+import { type BuiltDirectory, buildDirectory, type Directory, type Site, type SiteSource } from './site.ts';
+
+export interface PopOptions extends Omit<PopSettings, 'directory' | 'draining'> {
+  readonly source: SiteSource;
+  /** What edges prove themselves with, for a POP that takes their requests. */
+  readonly linkToken: string;
+}
+
+export interface Pop {
+  readonly handle: (server: ServerExchange) => Promise<void>;
+  /** Answers what never became an exchange: malformed and oversized requests, bad hosts. */
+  readonly onFault: (fault: Fault, context: FaultContext) => FaultAnswer;
+  /** Makes everything of a snapshot ready, then serves from it. Tells which deployments it cannot serve. */
+  apply(snapshot: Snapshot): Promise<Pick<BuiltDirectory, 'failed'>>;
+  /** From now on new requests are answered 545. */
+  drain(): void;
+}
+
+export function createPop(options: PopOptions): Pop {
+  let directory: Directory | null = null;
+  let draining = false;
+  const settings: PopSettings = { ...options, directory: () => directory, draining: () => draining };
+  return {
+    handle: options.role === 'edge' ? createEdge(settings) : createGlobal(settings, options.linkToken),
+    onFault: (fault, context) => listenerFault(fault, context, settings),
+    async apply(snapshot) {
+      const runsCompute = options.compute !== null;
+      const built = await buildDirectory(snapshot, options.source, { previous: directory ?? undefined, runsCompute });
+      const failed = [...built.failed, ...(await warmUp(built.directory, snapshot, options))];
+      const before = directory;
+      directory = built.directory;
+      if (before) forget(before, directory, options);
+      return { failed };
+    },
+    drain() {
+      draining = true;
+    },
+  };
+}
+
+/** Starts workers of what is active or about to be, so that no visitor waits for them. */
+async function warmUp(
+  directory: Directory,
+  snapshot: Snapshot,
+  { compute }: PopOptions,
+): Promise<BuiltDirectory['failed']> {
+  if (compute === null) return [];
+  const active = snapshot.environments.map(({ id, deployment }) => `${id}-${deployment}`);
+  const wanted = [...new Set([...(snapshot.staged ?? []), ...active])].flatMap((id) => directory.sites.get(id) ?? []);
+  const outcomes = await Promise.all(wanted.map((site) => warmSite(site, compute)));
+  return outcomes.filter((outcome) => outcome !== null);
+}
+
+async function warmSite({ id, runnable }: Site, compute: NonNullable<PopOptions['compute']>) {
+  if (runnable === null) return null;
+  try {
+    await compute.prepare(runnable);
+    return null;
+  } catch (error) {
+    return { deployment: id, message: reasonOf(error) };
+  }
+}
+
+/** The project's own words where there are some: they are for its developer. */
+function reasonOf(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return inner instanceof Error ? inner.message : String(inner);
+}
+
+function forget(before: Directory, now: Directory, { cache, compute }: PopOptions): void {
+  const spaces = new Set([...now.hosts.values()].map(({ environment }) => environment.cacheSpace));
+  for (const { environment } of before.hosts.values()) {
+    if (!spaces.has(environment.cacheSpace)) cache.dropSpace(environment.cacheSpace);
+  }
+  const running = new Set([...now.sites.values()].map(({ runnable }) => runnable?.id));
+  for (const { runnable } of before.sites.values()) {
+    if (runnable && !running.has(runnable.id)) compute?.release(runnable.id);
+  }
+}
+
+function listenerFault(fault: Fault, context: FaultContext, settings: PopSettings): FaultAnswer {
+  const { fields, remoteAddress: ip, httpVersion = '1.1', method = '', target = '', receivedAtMs } = context;
+  const host = fields.get('host') ?? '';
+  const exchange = new Exchange({
+    requestId: requestIdOf(fields, randomUUID),
+    client: { ip, protocol: 'http', httpVersion },
+    request: { method, protocol: 'http', host, path: target, query: '', fields, body: null },
+    startedMs: receivedAtMs,
+    receivedAtMs: settings.clock.nowMs(),
+  });
+  takeFault(fault, exchange, settings);
+  const { status, reason, fields: answered, body } = faultResponse(exchange, settings);
+  const response = { status, reason: reason ?? '', fields: answered, body: body as Buffer };
+  const sent = (delivery: Delivery): void => settings.record(accessRecord(exchange, settings, response, delivery));
+  return { ...response, sent };
+}

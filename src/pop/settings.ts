@@ -1,0 +1,42 @@
+/** What a POP is made of: its identity, its numbers, and the engines that the composition root hands to it. */
+import type { Clock } from '../base/clock.ts';
+import type { Cache } from '../cache/types.ts';
+import type { Compute } from '../compute/types.ts';
+import type { Limits } from '../config/limits.ts';
+import type { AccessRecord } from '../observe/log-fields.ts';
+import type { Branding } from '../status/branding.ts';
+import type { StatusStyle } from '../status/error-page.ts';
+import type { Origin, Upstream } from '../upstream/types.ts';
+import type { BlobFile } from './assets.ts';
+import type { Directory } from './site.ts';
+import type { PopRole } from './telemetry.ts';
+
+export interface PopSettings {
+  readonly role: PopRole;
+  /** Identity in Proxy-Status, Cache-Status, Via, CDN-Loop and the components header. */
+  readonly name: string;
+  readonly version: string;
+  readonly branding: Branding;
+  readonly limits: Limits;
+  readonly style: StatusStyle;
+  readonly clock: Clock;
+  readonly upstream: Upstream;
+  readonly cache: Cache;
+  /** Null where another POP runs the project's code. */
+  readonly compute: Compute | null;
+  /** Where the global POP listens; null when this POP dials upstreams for everything itself. */
+  readonly link: { readonly origin: Origin; readonly token: string } | null;
+  /** Null until a first configuration was loaded. */
+  readonly directory: () => Directory | null;
+  readonly blobFile: BlobFile;
+  readonly record: (record: Partial<AccessRecord>) => void;
+  /** Told about failures that are nobody's but ours (530), with everything known. */
+  readonly report: (message: string, error: unknown) => void;
+  readonly trustedProxies: readonly string[];
+  /** Whether clients can choose between HTTP and HTTPS here. */
+  readonly tls: boolean;
+  readonly draining: () => boolean;
+}
+
+/** The letter of the hop that a fault raised here is attributed to. */
+export const hopOf = (settings: PopSettings): 'edge' | 'global' => settings.role;
