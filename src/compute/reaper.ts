@@ -15,7 +15,7 @@ while read -r what group; do
     -) rest=' '; for one in $groups; do [ "$one" = "$group" ] || rest="$rest$one "; done; groups=$rest ;;
   esac
 done
-for one in $groups; do kill -9 -- "-$one" 2>/dev/null; done
+for one in $groups; do kill -s KILL -- "-$one" 2>/dev/null; done
 rm -rf -- "$1"
 `;
 

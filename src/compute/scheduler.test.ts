@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -177,6 +178,6 @@ describe('the end', () => {
     platform.kill('SIGKILL');
     await gone(...pids);
     while ((await readdir(runDir)).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    await (await import('node:fs/promises')).rm(runDir, { recursive: true });
+    await (await import('node:fs/promises')).rm(dirname(runDir), { recursive: true });
   });
 });

@@ -14,7 +14,8 @@ export const tell = (message: FromGuest): void => {
 export function openLink(onMessage: (message: ToGuest) => void): void {
   process.on('message', (message) => onMessage(message as ToGuest));
   process.on('disconnect', endGroup);
-  for (const name of ['send', 'disconnect']) Object.defineProperty(process, name, { value: undefined, writable: true });
+  // `disconnect` stays: Node itself calls it when the pipe closes.
+  process.send = undefined;
 }
 
 /** The platform is gone: nobody must stay behind, this process leads the group of everything that it started. */
