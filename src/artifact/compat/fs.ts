@@ -1,0 +1,2 @@
+/** `core/utils/fs`. */
+export { existsSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,0 +1,79 @@
+/**
+ * Runs the bundled routes file once, in a child process, and gets what its router recorded: the route table and
+ * the files that routes serve. A routes file that throws, hangs, exits or exports no router becomes an error with
+ * the place in the project's own source.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Recording } from '../router/protocol.ts';
+import type { RouteTable } from '../router/table.ts';
+import { type Bundle, mapForRunning, outputName } from './bundle.ts';
+import { failureOf, runChild } from './child.ts';
+import type { RecordInput, RecordOutput } from './children/record-routes.ts';
+import { type Problems, projectPath } from './problems.ts';
+
+export interface RecordRequest {
+  readonly projectDir: string;
+  /** Absolute; named in errors without a better place. */
+  readonly routesFile: string;
+  readonly bundle: Bundle;
+  readonly backends: RouteTable['backends'];
+  readonly reservedHeaderPrefixes?: readonly string[];
+  /** False: the routes of development (`isProductionBuild()` is false). */
+  readonly production: boolean;
+  /** For the whole run, `prerender` functions included. Default 60,000. */
+  readonly timeLimitMs?: number;
+  /** What project code prints. */
+  readonly onOutput?: (line: string) => void;
+}
+
+const RECORD_TIME_LIMIT_MS = 60_000;
+
+/** Null after an error; the recording's own problems are added to `problems`. */
+export async function recordRoutes(request: RecordRequest, problems: Problems): Promise<Recording | null> {
+  const {
+    projectDir,
+    backends,
+    reservedHeaderPrefixes,
+    production,
+    onOutput,
+    timeLimitMs = RECORD_TIME_LIMIT_MS,
+  } = request;
+  const routes = projectPath(projectDir, request.routesFile);
+  const folder = await mkdtemp(join(tmpdir(), 'selvedge-record-'));
+  try {
+    const file = join(folder, outputName('routes'));
+    await writeFile(file, request.bundle.code);
+    await writeFile(`${file}.map`, mapForRunning(request.bundle.map, projectDir));
+    const input: RecordInput = { projectDir, backends, reservedHeaderPrefixes, file };
+    const env = {
+      NODE_ENV: production ? 'production' : 'development',
+      SELVEDGE_BUILD_MODE: production ? 'production' : 'development',
+      SELVEDGE_RUNTIME: 'local',
+    };
+    const outcome = await runChild<RecordOutput>({
+      job: 'record-routes',
+      input,
+      cwd: projectDir,
+      env,
+      timeLimitMs,
+      onOutput,
+    });
+    if (outcome.kind !== 'result') {
+      problems.errors.push(failureOf(outcome, { projectDir, what: 'The routes file', file: routes }));
+      return null;
+    }
+    if (outcome.value === null) {
+      problems.error('The routes file exports no Router.', {
+        file: routes,
+        remedy: 'end it with `export default new Router()…` (or `module.exports = …`).',
+      });
+      return null;
+    }
+    problems.add(outcome.value);
+    return outcome.value.errors.length > 0 ? null : outcome.value;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * What runs in compute: the routes bundle, the app's server, and the files that they read at run time. Everything
+ * lies in one folder, which is the worker's working directory.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, extname, join, posix } from 'node:path';
+import type { Recording } from '../router/protocol.ts';
+import type { BlobFolder } from './blobs.ts';
+import { type Bundle, bundle, outputName } from './bundle.ts';
+import { stageDirectories } from './compat/stage.ts';
+import type { Connector, ConnectorBuild } from './connector.ts';
+import { expand, type FoundFile, hidden, nothing, walk } from './files.ts';
+import type { BundleFile, ServerBundle } from './manifest.ts';
+import { placePackages } from './node-modules.ts';
+import { type Problems, projectPath } from './problems.ts';
+import type { Project } from './project.ts';
+
+export interface ServerRequest {
+  readonly project: Project;
+  readonly routes: Bundle;
+  readonly recording: Recording;
+  readonly connector: Connector;
+  readonly staged: ConnectorBuild | null;
+  readonly blobs: BlobFolder;
+  readonly production: boolean;
+}
+
+type Need = 'none' | 'routes' | 'app';
+
+/** Whether any route runs in compute, and whether one hands over to the app's own server. */
+export function needOf({ table }: Recording): Need {
+  let need: Need = 'none';
+  for (const { routes, catches } of [table.main, ...Object.values(table.destinations)])
+    for (const { action } of [...routes, ...catches.map((one) => one.route)]) {
+      if (action?.kind === 'app') return 'app';
+      if (action?.kind === 'worker' || (action?.kind === 'static' && action.onNotFound)) need = 'routes';
+    }
+  return need;
+}
+
+/** Null when no route needs a worker. */
+export async function collectServer(request: ServerRequest, problems: Problems): Promise<ServerBundle | null> {
+  const need = needOf(request.recording);
+  if (need === 'none') return null;
+  const { project, routes, staged } = request;
+  const files = new Map<string, FoundFile | string>();
+  await addProjectFiles(project, files, problems);
+  if (project.config.includeNodeModules || staged?.requests.includeNodeModules)
+    await addPackages(project, files, problems);
+  if (staged) await addFolder(stageDirectories(staged.stageDir).server, '', files, problems);
+  const app = await addApp(request, files, problems);
+  if (need === 'app' && app === undefined && request.production && !problems.failed)
+    refuseMissingApp(request, problems);
+  files.set(outputName('routes'), routes.code);
+  files.set(`${outputName('routes')}.map`, routes.map);
+  if (problems.failed) return null;
+  return { files: await store(files, request.blobs), routes: outputName('routes'), ...(app ? { app } : {}) };
+}
+
+async function store(files: ReadonlyMap<string, FoundFile | string>, blobs: BlobFolder): Promise<BundleFile[]> {
+  const paths = [...files.keys()].sort();
+  const onDisk = paths.filter((path) => typeof files.get(path) !== 'string');
+  const refs = await blobs.addFiles(onDisk.map((path) => (files.get(path) as FoundFile).file));
+  const stored = new Map(onDisk.map((path, at) => [path, refs[at]!]));
+  const result: BundleFile[] = [];
+  for (const path of paths) {
+    const file = files.get(path)!;
+    const ref = typeof file === 'string' ? await blobs.addText(file) : stored.get(path)!;
+    result.push({ path, ...ref, ...(typeof file !== 'string' && file.executable ? { executable: true } : {}) });
+  }
+  return result;
+}
+
+type Files = Map<string, FoundFile | string>;
+
+/** `includeFiles`, the app's folder, and package.json: it decides what kind of module a `.js` file is. */
+async function addProjectFiles({ dir, config }: Project, files: Files, problems: Problems): Promise<void> {
+  const root = dir;
+  for (const found of await walk(join(dir, 'package.json'), { root, leaveOut: hidden, problems }))
+    files.set('package.json', found);
+  for (const [pattern, to] of Object.entries(config.includeFiles)) {
+    const found = await expand(pattern, { root, problems });
+    if (found.length === 0) problems.warn(`\`includeFiles\`: nothing matches \`${pattern}\`.`);
+    for (const one of found) files.set(destinationOf(one, to, dir), one);
+  }
+  if (config.app?.directory !== undefined) {
+    const found = await walk(join(dir, config.app.directory), { root, leaveOut: nothing, problems });
+    if (found.length === 0)
+      problems.error(`The app's folder \`${config.app.directory}\` does not exist or is empty.`, {
+        remedy: 'build the app first, or correct `app.directory`.',
+      });
+    for (const one of found) files.set(projectPath(dir, one.file), one);
+  }
+}
+
+/** `true` keeps the place. A single file may be renamed; several go below the destination. */
+function destinationOf({ file, path }: FoundFile, to: true | string, dir: string): string {
+  if (to === true) return projectPath(dir, file);
+  const target = posix.normalize(to).replace(/^\.?\//, '');
+  if (path !== '') return posix.join(target, path);
+  return extname(target) === '' ? posix.join(target, basename(file)) : target;
+}
+
+async function addPackages({ dir }: Project, files: Files, problems: Problems): Promise<void> {
+  for (const { directory, target } of placePackages(dir, problems))
+    await addFolder(directory, target, files, problems, (name) => name === 'node_modules');
+}
+
+async function addFolder(
+  root: string,
+  target: string,
+  files: Files,
+  problems: Problems,
+  leaveOut = nothing as (name: string) => boolean,
+): Promise<void> {
+  for (const one of await walk(root, { root, leaveOut, problems })) files.set(posix.join(target, one.path), one);
+}
+
+/** The app as the manifest names it; undefined when the project has none. */
+async function addApp(request: ServerRequest, files: Files, problems: Problems): Promise<ServerBundle['app']> {
+  const { project, connector } = request;
+  const command = project.config.app?.command;
+  if (command !== undefined) {
+    await addArguments(project, command.slice(1), files, problems);
+    return { kind: 'command', command: command[0]!, args: command.slice(1) };
+  }
+  const entry = appEntry(project, connector, problems);
+  if (entry === undefined) return undefined;
+  const format = formatOf(entry);
+  const { dir, config, rawConfig } = project;
+  const bundled = await bundle({
+    projectDir: dir,
+    entry,
+    name: 'app',
+    includeNodeModules: config.includeNodeModules,
+    config: rawConfig,
+    production: request.production,
+    format,
+  });
+  problems.add(bundled);
+  const name = outputName('app', format);
+  files.set(name, bundled.code);
+  files.set(`${name}.map`, bundled.map);
+  return { kind: 'module', entry: name };
+}
+
+/** Arguments of the command that are files of the project join the bundle where they are. */
+async function addArguments(
+  { dir }: Project,
+  args: readonly string[],
+  files: Files,
+  problems: Problems,
+): Promise<void> {
+  for (const path of args.filter((arg) => !arg.startsWith('-') && existsSync(join(dir, arg))))
+    for (const found of await walk(join(dir, path), { root: dir, leaveOut: hidden, problems }))
+      files.set(projectPath(dir, found.file), found);
+}
+
+const EXPRESS_ENTRIES = ['src/server', 'src/app', 'src/index', 'server', 'app', 'index'].flatMap((name) => [
+  `${name}.ts`,
+  `${name}.js`,
+]);
+
+function appEntry({ dir, config }: Project, connector: Connector, problems: Problems): string | undefined {
+  if (config.app?.entry !== undefined) return existing(dir, config.app.entry, 'app.entry', problems);
+  if (connector.kind === 'entries') return connector.entries.prod;
+  if (connector.kind === 'none') return undefined;
+  const { appPath } = config.express ?? {};
+  if (appPath !== undefined) return existing(dir, appPath, 'express.appPath', problems);
+  const found = EXPRESS_ENTRIES.find((name) => existsSync(join(dir, name)));
+  if (found !== undefined) return join(dir, found);
+  problems.error('No entry of the Express app was found.', {
+    remedy: `name it: \`express: { appPath: './server.js' }\`. Looked for: ${EXPRESS_ENTRIES.join(', ')}.`,
+  });
+  return undefined;
+}
+
+function existing(dir: string, path: string, field: string, problems: Problems): string | undefined {
+  const file = join(dir, path);
+  if (existsSync(file) && statSync(file).isFile()) return file;
+  problems.error(`\`${field}\`: the file \`${projectPath(dir, path)}\` does not exist.`, {
+    remedy: 'build the app first if a build step makes it, or correct the path.',
+  });
+  return undefined;
+}
+
+/** CommonJS stays CommonJS: old servers need its sloppy mode. */
+function formatOf(file: string): 'esm' | 'cjs' {
+  if (/\.c[jt]s$/.test(file)) return 'cjs';
+  return /\.m[jt]s$/.test(file) || /^\s*(?:import\s*[\w*{'"]|export\s)/m.test(readFileSync(file, 'utf8'))
+    ? 'esm'
+    : 'cjs';
+}
+
+function refuseMissingApp({ recording, project }: ServerRequest, problems: Problems): void {
+  const routes = [recording.table.main, ...Object.values(recording.table.destinations)].flatMap(
+    (section) => section.routes,
+  );
+  const source = routes.find(({ action }) => action?.kind === 'app')?.source;
+  const place =
+    source && source.file !== '' ? { file: source.file, line: source.line } : { file: project.configFile ?? undefined };
+  problems.error('A route hands over to the app (renderWithApp), but the project names none.', {
+    ...place,
+    remedy:
+      "write `app: { entry: 'server.js' }` or `app: { command: ['node', 'server.js'] }` in the configuration, or name a `connector` with a `prod` entry.",
+  });
+}
