@@ -206,9 +206,10 @@ class Scheduler implements Compute {
     return new Promise((resolve, reject) => {
       const { scheduleMs } = this.#room.limits;
       const { clock } = this.#room;
-      const timer = clock.setTimer(scheduleMs, () =>
-        caller.reject(new Fault({ cause: 'compute.queue-timeout', hop: 'compute' })),
-      );
+      // Bounds the wait for a process; how long loading may take is the worker's own limit.
+      const timer = clock.setTimer(scheduleMs, () => {
+        if (pool.live === 0) caller.reject(new Fault({ cause: 'compute.queue-timeout', hop: 'compute' }));
+      });
       const settle = (): void => {
         timer.cancel();
         const at = pool.preparing.indexOf(caller);

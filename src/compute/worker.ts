@@ -147,12 +147,23 @@ export class Worker {
   /** What is known about a connection that broke: a report, the end of the process, or nothing in time. */
   async brokenBy(run: WorkerRun, withinMs: number): Promise<GuestFault | WorkerEnd | null> {
     if (run.report && !this.#report) return run.report;
-    const timeout = Promise.withResolvers<null>();
-    const timer = this.#room.clock.setTimer(withinMs, () => timeout.resolve(null));
     const reported = this.#message((message) => message.t === 'fault' && !message.dying && message.token === run.token);
-    const found = await Promise.race([this.ended, reported, timeout.promise]);
-    timer.cancel();
+    const found = await Promise.race([this.ended, reported, this.#stillAlive(withinMs)]);
     return found && 't' in found ? (found.t === 'fault' ? found.fault : null) : (found ?? run.report ?? null);
+  }
+
+  /**
+   * Null once the guest shows that it lives, or the time is up. Reports come on the same pipe before the sign of
+   * life; the end of an app command may not, so there only time tells.
+   */
+  async #stillAlive(withinMs: number): Promise<null> {
+    if (this.runnable.app?.kind !== 'command') {
+      await this.outgoing(withinMs);
+      return null;
+    }
+    const { promise, resolve } = Promise.withResolvers<null>();
+    this.#room.clock.setTimer(withinMs, () => resolve(null));
+    return promise;
   }
 
   lastLog(): string | undefined {
