@@ -4,7 +4,7 @@ import { dirname, join, normalize } from 'node:path';
 
 const LAYERS: readonly (readonly string[])[] = [
   ['base', 'status', 'observe'],
-  ['http', 'router', 'artifact', 'config'],
+  ['http', 'router', 'artifact', 'config', 'prefetch'],
   ['cache', 'upstream', 'compute'],
   ['pop', 'control', 'telemetry'],
   ['cli'],

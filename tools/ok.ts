@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 const GATES: readonly (readonly [name: string, command: readonly string[]])[] = [
   ['format and lint', ['node_modules/.bin/biome', 'check', '--error-on-warnings', '.']],
   ['types', ['node_modules/.bin/tsc', '-p', 'tsconfig.json']],
+  ['types of browser code', ['node_modules/.bin/tsc', '-p', 'src/prefetch/tsconfig.json']],
   ['layers', [process.execPath, 'tools/layers.ts']],
   ['generated files', [process.execPath, 'tools/generate.ts', '--check']],
   ...(process.argv.includes('--tests') ? [['tests', [process.execPath, 'tools/test.ts']] as [string, string[]]] : []),
