@@ -74,7 +74,7 @@ export function stamp(fields: Fields, status: number, exchange: Exchange, settin
   telemetry.component('e', name);
   own('request-id', exchange.requestId);
   fields.set('x-request-id', exchange.requestId);
-  own('t', telemetry.metrics);
+  own('t', telemetry.metricsText(branding.preset !== 'selvedge'));
   own('status', telemetry.statuses);
   own('components', telemetry.components);
   if (destination && !fields.has(`${branding.headerPrefix}-version`)) own('version', versionOf(destination));

@@ -132,7 +132,6 @@ function recordPhases(
 ) {
   const letter = roleLetter(settings.role);
   exchange.telemetry.metric(`${letter}dd`, attempt?.dnsMs ?? 0);
-  if (settings.branding.preset !== 'selvedge') return;
   if (attempt?.connectMs !== undefined) exchange.telemetry.metric(`${letter}dc`, attempt.connectMs);
   if (attempt?.tlsMs !== undefined) exchange.telemetry.metric(`${letter}ds`, attempt.tlsMs);
 }
@@ -223,15 +222,13 @@ async function workerAnswer(
     services: servicesFor(exchange, settings),
   });
   const { worker, ...scheduler } = telemetry;
-  for (const [name, value] of Object.entries(scheduler)) if (name !== 'pq') exchange.telemetry.metric(name, value);
-  if (settings.branding.preset === 'selvedge') exchange.telemetry.metric('pq', telemetry.pq);
+  exchange.telemetry.metrics({ ...scheduler });
   exchange.telemetry.status('p', response.status);
   if (worker) {
     const { wi, ...figures } = worker;
     exchange.workerInstance = wi;
     exchange.telemetry.component('wi', wi);
-    for (const [name, value] of Object.entries(figures))
-      if (value !== undefined) exchange.telemetry.metric(name, value);
+    exchange.telemetry.metrics({ ...figures });
     exchange.telemetry.status('w', response.status);
   }
   return response;

@@ -159,7 +159,7 @@ async function respond(
 ): Promise<void> {
   try {
     const delivery = await server.respond(response);
-    if (delivery.error instanceof Fault) exchange.fault ??= delivery.error;
+    if (delivery.error !== undefined && exchange.fault === null) takeFault(delivery.error, exchange, settings);
     settings.record(accessRecord(exchange, settings, response, delivery));
   } catch (error) {
     if (server.headSent) {

@@ -3,7 +3,7 @@
  * dialling hop for everything behind it. It decides from the same route table as the edge, so nothing but the
  * request itself and what is known of the client crosses the link.
  */
-import { type Readable, Transform } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import type { FetchPlan } from '../cache/types.ts';
 import { deliver } from '../http/deliver.ts';
 import type { ServerExchange } from '../http/exchange.ts';
@@ -156,7 +156,7 @@ function onTheLink(response: HttpResponse, exchange: Exchange, settings: PopSett
     fields.get('content-length') ?? (Buffer.isBuffer(response.body) ? String(response.body.length) : undefined);
   const report = {
     pop: settings.name,
-    metrics: telemetry.metrics,
+    metrics: telemetry.metricsText(false),
     statuses: telemetry.statuses,
     components: telemetry.components,
     level,
@@ -188,7 +188,7 @@ function endedBody(response: HttpResponse): { body: Body; trailers: () => Fields
   const trailers = (): Fields => endTrailers(fault, response.trailers?.());
   if (response.body === null || Buffer.isBuffer(response.body)) return { body: response.body, trailers };
   const source: Readable = response.body;
-  const body = new Transform({ transform: (chunk, _encoding, done) => done(null, chunk) });
+  const body = new PassThrough();
   source.on('error', (error) => {
     fault = asFault(error, 'global');
     source.unpipe(body);

@@ -10,7 +10,7 @@
  * even after the head was sent.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { type Readable, Transform } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { Fields } from '../http/fields.ts';
 import { type Actor, CAUSES, type Cause } from '../status/causes.ts';
 import { Fault, type Hop } from '../status/fault.ts';
@@ -137,7 +137,7 @@ export function endTrailers(fault: Fault | null, originTrailers: Fields | undefi
  */
 export function checkedLinkBody(body: Readable, trailers: () => Fields): { body: Readable; trailers: () => Fields } {
   const origin = new Fields();
-  const check = new Transform({
+  const check = new PassThrough({
     flush(done) {
       const fields = trailers();
       const end = fields.get(LINK_END);

@@ -1,29 +1,35 @@
 /**
- * What one exchange tells about itself in `{prefix}-t`, `{prefix}-status` and `{prefix}-components`: metrics in
- * order of processing, one status and one tag per component passed. A POP adds its own in front of what the next
- * hop reported. Source: spec "Headers and telemetry", sections 3 and 4.
+ * What one exchange tells about itself in `{prefix}-t`, `{prefix}-status` and `{prefix}-components`: metrics, one
+ * status and one tag per component passed, each in order of processing whatever order they became known in.
+ * Source: spec "Headers and telemetry", sections 3 and 4.
  */
+import { METRIC_NAMES, type Metric, type Metrics, metricsText, parseMetrics } from '../observe/metrics.ts';
+
 export type PopRole = 'edge' | 'global';
 
 /** `e` or `g`: the letter that every metric and component of a POP starts with. */
 export const roleLetter = (role: PopRole): 'e' | 'g' => (role === 'edge' ? 'e' : 'g');
 
-export class ExchangeTelemetry {
-  readonly #metrics = new Map<string, string>();
-  readonly #statuses = new Map<string, number>();
-  readonly #components = new Map<string, string>();
-  /** What the next hop reported, appended as it came. */
-  #innerMetrics = '';
-  #innerStatuses = '';
-  #innerComponents = '';
+/** Hop order. */
+const STATUS_ORDER = ['eh', 'ed', 'gh', 'gd', 'p', 'w'];
+const COMPONENT_ORDER = ['e', 'g', 'b', 'p', 'w', 'wi'];
 
-  /** Milliseconds are rounded; words (`hit`) and codes stay. */
-  metric(name: string, value: number | string): void {
-    this.#metrics.set(name, typeof value === 'number' ? String(Math.max(0, Math.round(value))) : value);
+export class ExchangeTelemetry {
+  #metrics: Record<string, number | string | undefined> = {};
+  readonly #statuses = new Map<string, string>();
+  readonly #components = new Map<string, string>();
+
+  metric<Name extends Metric>(name: Name, value: Metrics[Name]): void {
+    this.#metrics[name] = typeof value === 'number' ? Math.max(0, value) : value;
+  }
+
+  /** Several at once, as a worker reports them; names that are no metric are left away. */
+  metrics(values: Readonly<Record<string, number | string | undefined>>): void {
+    for (const name of METRIC_NAMES) if (values[name] !== undefined) this.#metrics[name] = values[name];
   }
 
   status(component: string, code: number): void {
-    this.#statuses.set(component, code);
+    this.#statuses.set(component, String(code));
   }
 
   component(tag: string, value: string): void {
@@ -36,41 +42,51 @@ export class ExchangeTelemetry {
    */
   takeBehindCache(letter: 'e' | 'g'): { statuses: string; components: string } {
     const own = (tag: string): boolean => tag === `${letter}h` || tag === letter;
-    return { statuses: takeFrom(this.#statuses, own), components: takeFrom(this.#components, own) };
+    return {
+      statuses: listText(takeFrom(this.#statuses, own), STATUS_ORDER),
+      components: listText(takeFrom(this.#components, own), COMPONENT_ORDER),
+    };
   }
 
   /** Takes over what an inner hop reported about this request, or a stored response about the one that filled it. */
   inner(part: { metrics?: string; statuses?: string; components?: string }): void {
-    this.#innerMetrics = part.metrics ?? this.#innerMetrics;
-    this.#innerStatuses = part.statuses ?? this.#innerStatuses;
-    this.#innerComponents = part.components ?? this.#innerComponents;
+    if (part.metrics) this.metrics(parseMetrics(part.metrics));
+    readList(part.statuses, this.#statuses);
+    readList(part.components, this.#components);
   }
 
-  get metrics(): string {
-    return join(this.#metrics, this.#innerMetrics);
+  /** The `t` header; `compatible` leaves away what earlier systems did not have. */
+  metricsText(compatible: boolean): string {
+    return metricsText(this.#metrics as Metrics, { compatible });
   }
 
   get statuses(): string {
-    return join(this.#statuses, this.#innerStatuses);
+    return listText(this.#statuses, STATUS_ORDER);
   }
 
   get components(): string {
-    return join(this.#components, this.#innerComponents);
-  }
-
-  value(name: string): string | undefined {
-    return this.#metrics.get(name) ?? new RegExp(`(?:^|,)${name}=([^,]*)`).exec(this.#innerMetrics)?.[1];
+    return listText(this.#components, COMPONENT_ORDER);
   }
 }
 
-function join(own: ReadonlyMap<string, string | number>, inner: string): string {
-  const parts = [...own].map(([name, value]) => `${name}=${value}`);
-  if (inner !== '') parts.push(inner);
-  return parts.join(',');
+function takeFrom(map: Map<string, string>, stays: (tag: string) => boolean): Map<string, string> {
+  const taken = new Map([...map].filter(([tag]) => !stays(tag)));
+  for (const tag of taken.keys()) map.delete(tag);
+  return taken;
 }
 
-function takeFrom(map: Map<string, string | number>, stays: (tag: string) => boolean): string {
-  const taken = [...map].filter(([tag]) => !stays(tag));
-  for (const [tag] of taken) map.delete(tag);
-  return join(new Map(taken), '');
+function listText(map: ReadonlyMap<string, string>, order: readonly string[]): string {
+  const place = (tag: string): number => (order.includes(tag) ? order.indexOf(tag) : order.length);
+  return [...map]
+    .sort(([a], [b]) => place(a) - place(b))
+    .map(([tag, value]) => `${tag}=${value}`)
+    .join(',');
+}
+
+/** What this hop has said itself is not overwritten. */
+function readList(text: string | undefined, into: Map<string, string>): void {
+  for (const part of text?.split(',') ?? []) {
+    const [tag, value] = part.split('=', 2);
+    if (tag && value !== undefined && !into.has(tag)) into.set(tag, value);
+  }
 }
