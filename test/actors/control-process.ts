@@ -22,6 +22,7 @@ export async function controlProcess(dataDir: string, port = 0, slowMs = 0): Pro
     url,
     port: Number(new URL(url).port),
     async kill(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = once(child, 'exit');
       child.kill(signal);
       await gone;

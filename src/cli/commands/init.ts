@@ -1,15 +1,15 @@
 /** `selvedge init`: a project that runs at once. Files that exist are never touched. */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { type CommandContext, CommandFailed, type CommandSpec } from '../command.ts';
-import { projectName } from '../project-name.ts';
+import { nameFrom } from '../project-name.ts';
 import { scaffold } from '../scaffold.ts';
 
 async function init(context: CommandContext): Promise<undefined> {
   const { io } = context;
   const dir = resolve(io.cwd, context.args[0] ?? '.');
-  const name = await projectName(dir);
+  const name = nameFrom(basename(dir));
   const files = Object.entries(scaffold(name));
   const inTheWay = files.map(([path]) => path).filter((path) => existsSync(join(dir, path)));
   if (inTheWay.length > 0) {

@@ -1,0 +1,22 @@
+/** The table of commands, except those that run the platform itself. */
+import type { CommandSpec } from '../command.ts';
+import { CODES_COMMAND } from './codes.ts';
+import { CONFIG } from './config.ts';
+import { BUILD, DEPLOY } from './deploy.ts';
+import { DEPLOYMENTS } from './deployments.ts';
+import { DOMAINS } from './domains.ts';
+import { ENV } from './env.ts';
+import { INIT } from './init.ts';
+import { LOGS } from './logs.ts';
+
+export const COMMANDS: readonly CommandSpec[] = [
+  INIT,
+  BUILD,
+  DEPLOY,
+  ...DEPLOYMENTS,
+  ...DOMAINS,
+  ...ENV,
+  LOGS,
+  CODES_COMMAND,
+  CONFIG,
+];
