@@ -19,7 +19,8 @@ export function headFailure(error: Error, connection: Connection, progress: Prog
   const alert = progress.bytesReceived === 0 ? tlsAlert(connection.wire.failure) : null;
   if (alert !== null) return alert;
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return new StageFailure('head.bytes', { error, evidence });
-  if (isMalformed(error, code)) return new StageFailure('head.malformed', { error, details: tokenOf(code), evidence });
+  if (isMalformed(error, code))
+    return new StageFailure('head.malformed', { error, details: reasonOf(error), evidence });
   if (!isClosed(error, code)) return error;
   const details = progress.bytesReceived > 0 ? 'partial head' : undefined;
   return new StageFailure('head.closed', { error, details, evidence });
@@ -28,28 +29,31 @@ export function headFailure(error: Error, connection: Connection, progress: Prog
 /** A failure after the head: the body is cut short or not what its framing says. */
 export function bodyFailure(error: Error, connection: Connection, progress: Progress): StageFailure {
   const evidence = evidenceOf(error, connection, progress);
-  const code = codeOf(error) ?? '';
-  const malformed = code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE';
-  if (malformed) return new StageFailure('body.malformed', { error, details: tokenOf(code), evidence });
+  const malformed = isParserError(error) && !ENDED.test(error.message);
+  if (malformed) return new StageFailure('body.malformed', { error, details: reasonOf(error), evidence });
   return new StageFailure('body.incomplete', { error, evidence });
 }
 
-/** The client answers "bad response" or "bad upgrade" when a message is well-formed but has no place here. */
+/** The HTTP client has a class of its own for what its parser refuses, whose reason stands only in the message. */
+const isParserError = (error: Error): boolean => error.name === 'HTTPParserError';
+/** The end came where the framing did not allow it: cut short, not malformed. */
+const ENDED = /Invalid EOF state/;
+/** "bad response" and "bad upgrade": a message that is well-formed but has no place here. */
 const MISPLACED = /^bad (response|upgrade)$/;
+const LENGTHS = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
 
 function isMalformed(error: Error, code: string): boolean {
-  if (code.startsWith('HPE_') || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return true;
-  return code === 'UND_ERR_SOCKET' && MISPLACED.test(error.message);
+  return isParserError(error) || code === LENGTHS || (code === 'UND_ERR_SOCKET' && MISPLACED.test(error.message));
 }
 
 function isClosed(error: Error, code: string): boolean {
   return error instanceof ConnectionGone || code === 'UND_ERR_SOCKET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
-/** `HPE_INVALID_CONSTANT` → `INVALID_CONSTANT`; two lengths, or a length and chunks, are a matter of framing. */
-function tokenOf(code: string): string | undefined {
-  if (code.startsWith('HPE_')) return code.slice(4);
-  return code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' ? 'framing' : undefined;
+/** The parser's own reason; two lengths, or a length and chunks, are a matter of framing. */
+function reasonOf(error: Error): string | undefined {
+  if (codeOf(error) === LENGTHS) return 'framing';
+  return /\((.*)\)$/.exec(error.message)?.[1] ?? (MISPLACED.test(error.message) ? error.message : undefined);
 }
 
 function evidenceOf(error: Error, connection: Connection, progress: Progress): Readonly<Record<string, unknown>> {

@@ -56,7 +56,8 @@ export function secure(socket: Socket, options: SecureOptions): Promise<Wire> {
       secureContext: trust.context(origin.clientCertificate),
       // SNI carries host names only (RFC 6066 section 3).
       ...(isIP(name) === 0 ? { servername: name.replace(/\.$/, '') } : {}),
-      rejectUnauthorized: origin.verifyCertificate,
+      // Judged below, while the certificate can still be looked at; nothing is sent before that.
+      rejectUnauthorized: false,
       checkServerIdentity: (_host, certificate) => tls.checkServerIdentity(name, certificate),
       ALPNProtocols: ['http/1.1'],
     });
@@ -77,28 +78,34 @@ export function secure(socket: Socket, options: SecureOptions): Promise<Wire> {
     );
     const aborted = (): void => fail(signal.reason);
     const closed = (): void => fail(new StageFailure('tls.closed', { evidence }));
-    // The wire takes the socket over at once: an alert of TLS 1.3 may come right behind the handshake.
-    const done = (): void => finish(() => resolve(new Wire(secured)));
+    const done = (): void => {
+      if (origin.verifyCertificate && !secured.authorized) fail(certificateFailure(secured, name));
+      // The wire takes the socket over at once: an alert of TLS 1.3 may come right behind the handshake.
+      else finish(() => resolve(new Wire(secured)));
+    };
     secured.once('secureConnect', done).once('close', closed);
-    secured.on('error', (error) => fail(failureOf(error, secured, evidence)));
+    secured.on('error', (error) => fail(failureOf(error, evidence)));
     signal.addEventListener('abort', aborted, { once: true });
     if (signal.aborted) aborted();
   });
 }
 
-function failureOf(error: Error, secured: tls.TLSSocket, evidence: Readonly<Record<string, unknown>>): StageFailure {
+/** `authorized` covers chain, dates and name; `authorizationError` is the code of what failed. */
+function certificateFailure(secured: tls.TLSSocket, name: string): StageFailure {
+  const code = String(secured.authorizationError);
+  const { subject, issuer, valid_from, valid_to, subjectaltname } = secured.getPeerCertificate();
+  const certificate = { subject, issuer, validFrom: valid_from, validTo: valid_to, names: subjectaltname };
+  return new StageFailure('tls.certificate', { details: code, evidence: { name, error: code, certificate } });
+}
+
+function failureOf(error: Error, about: Readonly<Record<string, unknown>>): StageFailure {
   const code = codeOf(error);
   const alert = tlsAlert(error);
   if (alert !== null) return alert;
-  if (secured.authorizationError || code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return new StageFailure('tls.certificate', {
-      error,
-      details: code,
-      evidence: { ...evidence, error: code, ...certificateOf(secured) },
-    });
+  const evidence = { ...about, error: code };
   const closed = code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED';
-  if (closed) return new StageFailure('tls.closed', { error, evidence: { ...evidence, error: code } });
-  return new StageFailure('tls.protocol', { error, details: reasonOf(error), evidence: { ...evidence, error: code } });
+  if (closed) return new StageFailure('tls.closed', { error, evidence });
+  return new StageFailure('tls.protocol', { error, details: reasonOf(error), evidence });
 }
 
 /**
@@ -125,9 +132,4 @@ function reasonOf(error: unknown): string | undefined {
   const [, fromMessage] = /:SSL routines:[^:]*:([^:]+):/.exec((error as Error).message) ?? [];
   const text = typeof reason === 'string' ? reason : fromMessage;
   return text?.toUpperCase().replace(/[^A-Z0-9]+/g, '_') ?? codeOf(error);
-}
-
-function certificateOf(secured: tls.TLSSocket): Readonly<Record<string, unknown>> {
-  const { subject, issuer, valid_from, valid_to, subjectaltname } = secured.getPeerCertificate();
-  return { certificate: { subject, issuer, validFrom: valid_from, validTo: valid_to, names: subjectaltname } };
 }
