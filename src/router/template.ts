@@ -4,8 +4,11 @@
  */
 type Params = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-const VARIABLE = /(\/?):(\w+)(?:\([^)]*\))?([*+?]?)/g;
+const VARIABLE = /(\/?)(?<!\\):(\w+)(?:\([^)]*\))?([*+?]?)/g;
 const AUTHORITY = /^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*/i;
+
+/** Text that is a path template for itself, for names of files. */
+export const escapeTemplate = (text: string): string => text.replaceAll(':', '\\:');
 
 /** Names of the parameters that a path template takes. */
 export const templateNames = (template: string): string[] =>
@@ -15,12 +18,13 @@ const isPort = (name: string): boolean => name.length > 1 && /^\d+$/.test(name);
 
 /** Values go through `encode`, segment by segment. A parameter without value disappears with the slash before it. */
 function fill(template: string, params: Params, encode: (text: string) => string): string {
-  return template.replace(VARIABLE, (whole, slash: string, name: string) => {
+  const filled = template.replace(VARIABLE, (whole, slash: string, name: string) => {
     const value = params[name];
     if (value === undefined && isPort(name)) return whole;
     const text = typeof value === 'string' ? encode(value) : (value ?? []).map(encode).join('/');
     return text === '' ? '' : slash + text;
   });
+  return template.includes('\\:') ? filled.replaceAll('\\:', ':') : filled;
 }
 
 /** Escapes what may not stand in a path segment; valid escapes that are already there stay. */

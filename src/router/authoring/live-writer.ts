@@ -14,6 +14,8 @@ const report: Reporter = {
   error: (message, remedy) => {
     throw new TypeError(remedy ? `${message}: ${remedy}` : message);
   },
+  // Here the native engine runs, in a process of the project's own.
+  checkExpression: () => undefined,
   isReserved(name, on) {
     const prefix = currentRun()?.options.headerPrefix;
     return isReservedHeader(name, on, prefix === undefined ? DEFAULT_BRANDING.reservedHeaderPrefixes : [prefix]);

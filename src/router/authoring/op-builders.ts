@@ -11,6 +11,8 @@ export interface Reporter {
   error(message: string, remedy?: string): void;
   /** Whether the platform keeps a header for itself. */
   isReserved(name: string, on: 'request' | 'response'): boolean;
+  /** Reports an expression that the POP's engine cannot run. */
+  checkExpression(source: string, flags: string): void;
 }
 
 export interface OpSink {
@@ -121,12 +123,13 @@ function rewriteOf(pattern: RegExp | string, replacement: unknown, what: string,
     return null;
   }
   const expression = typeof pattern === 'string' ? { source: RegExp.escape(pattern), flags: '' } : pattern;
+  report.checkExpression(expression.source, expression.flags);
   return { pattern: expression.source, flags: expression.flags, replacement };
 }
 
 export const kindOf = (value: unknown): string =>
-  value === null
-    ? 'null'
+  value === null || value === undefined
+    ? String(value)
     : Array.isArray(value)
       ? 'an array'
       : `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;

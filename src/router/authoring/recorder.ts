@@ -14,7 +14,7 @@ import {
   type RouteSection,
   type RouteTable,
 } from '../table.ts';
-import { templateNames } from '../template.ts';
+import { escapeTemplate, templateNames } from '../template.ts';
 import { BACKENDS } from './constants.ts';
 import type {
   AuthDeclaration,
@@ -171,7 +171,7 @@ class Recorder {
       const draft = options.handler ? await this.#run(options.handler(file), declaration, scope) : new Draft();
       const path = [directory, file].filter(Boolean).join('/');
       if (serves && !draft.action) {
-        draft.action = { kind: 'static', path };
+        draft.action = { kind: 'static', path: escapeTemplate(path) };
         this.#stage(path, { permanent: false, exclude: [] });
       }
       const label = options.label ?? declaration.label ?? path;
@@ -246,6 +246,7 @@ class Recorder {
         void this.#errors.push(this.#problem({ message, ...(remedy ? { remedy } : {}) }, here())),
       isReserved: (name, on) =>
         isReservedHeader(name, on, this.#options.reservedHeaderPrefixes ?? DEFAULT_BRANDING.reservedHeaderPrefixes),
+      checkExpression: this.#patternCheck(place).expression,
       useBackend: (name) => this.#useBackend(name, here()),
       addBackend: (options) => this.#addBackend(options, place),
       stage: (path, { mayBeMissing, ...options }) => {
@@ -309,7 +310,7 @@ class Recorder {
 
   #patternCheck(place: Place): PatternCheck {
     const refuse = (message: string, remedy: string) =>
-      void this.#errors.push(this.#problem({ message, remedy }, place.site));
+      void this.#errors.push(this.#problem({ message, remedy }, callSite() ?? place.site));
     return {
       path: (pattern) => {
         try {

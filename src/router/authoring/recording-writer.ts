@@ -46,7 +46,10 @@ export function recordingWriter(draft: Draft, scope: RecordingScope): ResponseWr
     cache(options) {
       const { settings, key } = readCacheOptions(options, scope);
       draft.cache = mergeCacheSettings(draft.cache, settings);
-      if (key) draft.key = key.toJSON();
+      if (!key) return;
+      draft.key = key.toJSON();
+      for (const part of draft.key.parts)
+        if ('groups' in part) for (const { pattern } of part.groups ?? []) scope.checkExpression(pattern, '');
     },
     verifyJwt(options) {
       draft.jwt = options;

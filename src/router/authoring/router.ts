@@ -136,9 +136,11 @@ export class Router {
 
   /** Routes of one branch of a split test; the first declared is the default. */
   destination(name: string, router: Router): this {
-    const state = (router as Router | undefined)?.[STATE];
+    const state = (router as Partial<Router> | undefined)?.[STATE]?.call(router);
     if (!state) return this.#problem(`the destination '${name}' is not a Router`, "destination('name', new Router())");
-    this.#state.destinations.set(name, state());
+    if (state.destinations.size > 0)
+      return this.#problem(`the destination '${name}' has destinations of its own`, 'declare all on the main router');
+    this.#state.destinations.set(name, state);
     this.#routers.set(name, router);
     return this;
   }

@@ -55,7 +55,8 @@ export function featureProblems(features: object): { message: string; remedy: st
         : [area];
     return names.map((name) => ({
       message: `the feature '${name}' is not supported: routes take a handler function, not a feature object`,
-      remedy: `({ … }) => { ${FEATURES[name] ?? FEATURES[name.split('.').slice(0, 2).join('.')] ?? 'the members of ResponseWriter'} }`,
+      remedy:
+        FEATURES[name] ?? FEATURES[name.split('.').slice(0, 2).join('.')] ?? 'call the members of the response writer',
     }));
   });
 }
