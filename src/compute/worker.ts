@@ -3,31 +3,24 @@
  * group of its own, so that whatever project code starts dies with it. Nothing of the platform's environment and
  * no descriptor but the standard streams and the control pipe goes in.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Timer } from '../base/clock.ts';
 import { workerEnvironment } from './environment.ts';
 import type { FromGuest, GuestFault, OpenRequest, ToGuest } from './ipc.ts';
 import { WorkerLog } from './log.ts';
 import { cgroupKills, residentBytes, treeBytes } from './memory.ts';
 import { endFault, type KillReason, type WorkerEnd } from './outcome.ts';
+import { killGroup, spawnGuest } from './process.ts';
 import type { Room } from './room.ts';
 import type { ComputeCall, Runnable } from './types.ts';
 
-const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-const GUEST = fileURLToPath(new URL(`./guest/main.${EXTENSION}`, import.meta.url));
 const MEMORY_CHECK_MS = 50;
 const MIB = 1_048_576;
-/** What Node maps as data before project code has run; measured, below roughly this it does not boot. */
-const RUNTIME_DATA_MIB = 640;
-/** Request heads may be larger than Node's default of 16 KB: the platform has its own limit. */
-const HEAD_BYTES = 262_144;
-
 /** A request in the worker's hands. */
 export interface WorkerRun {
   readonly token: string;
@@ -191,24 +184,7 @@ export class Worker {
   #spawn(): void {
     const { limits, clock, loadMs } = this.#room;
     this.#cgroupKillsBefore = cgroupKills();
-    const [command, ...args] = confined(limits.memoryMiB, [
-      process.execPath,
-      '--enable-source-maps',
-      `--max-old-space-size=${Math.max(16, limits.memoryMiB - limits.reservedMemoryMiB)}`,
-      `--max-http-header-size=${HEAD_BYTES}`,
-      GUEST,
-    ]);
-    const child = spawn(command!, args, {
-      cwd: this.runnable.directory,
-      env: workerEnvironment(this.runnable, {
-        temporary: join(this.#directory, 't'),
-        port: this.port,
-        variablePrefix: this.#room.variablePrefix,
-        compileCache: this.#room.compileCache,
-      }),
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      detached: true,
-    });
+    const child = spawnGuest(this.runnable.directory, limits, this.#environment());
     this.#child = child;
     if (child.pid !== undefined) this.#room.reaper.watch(child.pid);
     child.once('error', (error) => {
@@ -222,6 +198,12 @@ export class Worker {
     child.once('close', (code, signal) => this.#end(code, signal));
     this.#loadTimer = clock.setTimer(loadMs, () => this.state === 'starting' && this.kill('load-timeout'));
     this.#watchMemory();
+  }
+
+  #environment(): Record<string, string> {
+    const { variablePrefix, compileCache } = this.#room;
+    const temporary = join(this.#directory, 't');
+    return workerEnvironment(this.runnable, { temporary, port: this.port, variablePrefix, compileCache });
   }
 
   #onMessage(message: FromGuest): void {
@@ -332,19 +314,5 @@ export class Worker {
       };
       this.#waiters.add(waiter);
     });
-  }
-}
-
-/** A limit on data, heap and buffers alike, where the shell can set one; the watch on resident memory stands anyway. */
-const confined = (memoryMiB: number, command: readonly string[]): readonly string[] =>
-  process.platform === 'linux'
-    ? ['/bin/sh', '-c', `ulimit -d ${(RUNTIME_DATA_MIB + memoryMiB) * 1024} 2>/dev/null; exec "$0" "$@"`, ...command]
-    : command;
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // Gone already.
   }
 }
