@@ -6,6 +6,7 @@ import { extname, join, matchesGlob } from 'node:path';
 import { contentType } from 'mime-types';
 import type { Recording } from '../router/protocol.ts';
 import type { BlobFolder } from './blobs.ts';
+import type { BrowserFile } from './browser.ts';
 import { stageDirectories } from './compat/stage.ts';
 import { expand, type FoundFile, hidden, walk } from './files.ts';
 import type { Asset } from './manifest.ts';
@@ -18,6 +19,8 @@ export interface AssetRequest {
   readonly globs: readonly string[];
   /** Null when no connector ran. */
   readonly stageDir: string | null;
+  /** Bundled for browsers by this build; they take the place of their sources. */
+  readonly browserFiles?: readonly BrowserFile[];
   readonly blobs: BlobFolder;
   /** Files taken so far, of how many. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -26,6 +29,8 @@ export interface AssetRequest {
 interface Staged {
   readonly file: string;
   readonly permanent: boolean;
+  /** Where the path does not tell it. */
+  readonly type?: string;
 }
 
 const DEFAULT_TYPE = 'application/octet-stream';
@@ -39,6 +44,7 @@ export async function collectAssets(request: AssetRequest, problems: Problems): 
   // Later sources win: what a connector staged was made for this very build.
   await fromProject(request, staged, problems);
   await fromStage(request, staged, problems);
+  for (const one of request.browserFiles ?? []) staged.set(one.path, one);
   const paths = [...staged.keys()].sort();
   let done = 0;
   const refs = await request.blobs.addFiles(
@@ -48,10 +54,10 @@ export async function collectAssets(request: AssetRequest, problems: Problems): 
   return Object.fromEntries(paths.map((path, at) => [path, assetOf(path, refs[at]!, staged.get(path)!)]));
 }
 
-const assetOf = (path: string, ref: { sha256: string; bytes: number }, { permanent }: Staged): Asset => ({
+const assetOf = (path: string, ref: { sha256: string; bytes: number }, { permanent, type }: Staged): Asset => ({
   sha256: ref.sha256,
   bytes: ref.bytes,
-  type: mediaType(path),
+  type: type ?? mediaType(path),
   ...(permanent ? { permanent: true } : {}),
 });
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Recording } from '../router/protocol.ts';
 import { collectAssets } from './assets.ts';
 import { BlobFolder } from './blobs.ts';
+import { type BrowserFile, bundleBrowserEntries, bundleServiceWorkers } from './browser.ts';
 import { type Bundle, bundle } from './bundle.ts';
 import { buildWithConnector, type Connector, findConnector } from './connector.ts';
 import { type BlobRef, type DeploymentManifest, MANIFEST_FORMAT, type ServerBundle } from './manifest.ts';
@@ -74,13 +75,16 @@ export async function buildProject(options: BuildOptions): Promise<BuildResult> 
   const startedMs = performance.now();
   const problems = new Problems();
   const build = new Build(options, problems);
-  const project = await build.load();
-  if (project === null) return { ok: false, problems };
-  const outDir = await prepare(options.outDir ?? join(project.dir, '.selvedge'));
+  const loaded = await build.load();
+  if (loaded === null) return { ok: false, problems };
+  const outDir = await prepare(options.outDir ?? join(loaded.dir, '.selvedge'));
+  const { project, files: entries } = await bundleBrowserEntries(loaded, outDir, problems);
   const compiled = await build.compile(project, outDir);
   if (compiled === null) return { ok: false, problems };
   const blobs = await BlobFolder.open(join(outDir, 'blobs'));
-  const { assets, server } = await build.collect(project, compiled, blobs);
+  const { table } = compiled.recording;
+  const browserFiles = [...entries, ...(await bundleServiceWorkers(project, table, outDir, problems))];
+  const { assets, server } = await build.collect(project, compiled, blobs, browserFiles);
   if (server !== null) await checkSize(server, blobs, options.limits ?? DEFAULT_LIMITS, problems);
   if (problems.failed) return { ok: false, problems };
   await blobs.prune();
@@ -88,7 +92,7 @@ export async function buildProject(options: BuildOptions): Promise<BuildResult> 
     format: MANIFEST_FORMAT,
     builder: ownVersion(),
     name: project.name,
-    routes: compiled.recording.table,
+    routes: table,
     assets,
     server,
     warnings: problems.warnings.map(describeProblem),
@@ -152,6 +156,7 @@ class Build {
     project: Project,
     compiled: Compiled,
     blobs: BlobFolder,
+    browserFiles: readonly BrowserFile[],
   ): Promise<Pick<DeploymentManifest, 'assets' | 'server'>> {
     const { recording, staged } = compiled;
     this.#enter('assets');
@@ -161,6 +166,7 @@ class Build {
         staticFiles: recording.staticFiles,
         globs: project.config.staticAssets,
         stageDir: staged?.stageDir ?? null,
+        browserFiles,
         blobs,
         onProgress: (done, total) => this.#options.onProgress?.({ kind: 'files', step: 'assets', done, total }),
       },

@@ -28,6 +28,8 @@ export interface ProjectConfig {
   readonly includeFiles: Readonly<Record<string, true | string>>;
   /** Globs of files that are served as they are. */
   readonly staticAssets: readonly string[];
+  /** Code for browsers: source file → asset (`assets/app.js`), whose name gets a hash of the content. */
+  readonly browser: Readonly<Record<string, string>>;
   readonly sources?: readonly string[];
   /** 1 to 200. */
   readonly prerenderConcurrency: number;
@@ -72,6 +74,11 @@ const FIELDS: Readonly<Record<string, FieldRow>> = {
     example: "includeFiles: { 'views/**': true }",
   },
   staticAssets: { expected: 'a list of globs', test: isTexts, example: "staticAssets: ['public/**']" },
+  browser: {
+    expected: 'an object of source files, each with the asset that it becomes',
+    test: (value) => isRecord(value) && Object.values(value).every(isText),
+    example: "browser: { 'client/app.ts': 'assets/app.js' }",
+  },
   sources: { expected: 'a list of globs', test: isTexts, example: "sources: ['src/**']" },
   prerenderConcurrency: {
     expected: `a whole number from 1 to ${PRERENDER_CONCURRENCY_MAX}`,
@@ -147,6 +154,7 @@ export function readConfig(raw: Readonly<Record<string, unknown>>, file: string,
     prerenderConcurrency: PRERENDER_CONCURRENCY_MAX,
     includeNodeModules: false,
     staticAssets: [],
+    browser: {},
     ...values,
     includeFiles: withoutFalse(values.includeFiles as Record<string, boolean | string> | undefined),
     backends,
