@@ -80,8 +80,7 @@ export function compileCriteria(criteria: Criteria | null): CompiledCriteria {
   const head: Test[] = [protocolTest(criteria?.protocol)];
   const captures: [string, string][] = [];
   if (criteria?.method) {
-    const test = valueTest(criteria.method);
-    head.push((subject) => test([subject.method]));
+    head.push(methodTest(criteria.method));
   }
   for (const [name, matcher] of Object.entries(criteria?.headers ?? {})) {
     const test = valueTest(matcher);
@@ -112,7 +111,14 @@ const present = (value: string | null | undefined): string[] => (value === null 
 /** Without TLS there is nothing to choose: what is meant for `https` answers plain HTTP. */
 function protocolTest(matcher: Matcher | undefined): Test {
   const test = valueTest(matcher ?? { is: 'https' });
-  return ({ request: { protocol, enforceProtocol } }) => test([protocol]) || (!enforceProtocol && test(['https']));
+  const accepts = { http: test(['http']), https: test(['https']) };
+  return ({ request: { protocol, enforceProtocol } }) => accepts[protocol] || (!enforceProtocol && accepts.https);
+}
+
+function methodTest(matcher: Matcher): Test {
+  if ('is' in matcher) return ({ method }) => method === matcher.is;
+  const test = valueTest(matcher);
+  return ({ method }) => test([method]);
 }
 
 export function valueTest(matcher: Matcher): ValueTest {

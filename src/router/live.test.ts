@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { deriveSurrogateKeysFromJson, PluginBase, Router } from './authoring/index.ts';
+import { deriveSurrogateKeysFromJson, PluginBase, Request, Response, Router } from './authoring/index.ts';
 import { Timing } from './authoring/timing.ts';
 import { transformMethod } from './authoring/transform.ts';
 import { injectBrowserScript } from './compat/starter.ts';
@@ -181,7 +181,10 @@ describe('the Fetch standard', () => {
           ['set-cookie', 'a=1'],
           ['set-cookie', 'b=2'],
         ]);
-        return new Response(`${request.method} ${request.url} ${await request.text()}`, { status: 201, headers });
+        return new globalThis.Response(`${request.method} ${request.url} ${await request.text()}`, {
+          status: 201,
+          headers,
+        });
       }),
     );
     const response = (await run(router, {
@@ -189,13 +192,16 @@ describe('the Fetch standard', () => {
     })) as GuestStream;
     assert.equal(response.status, 201);
     assert.deepEqual(response.headers.filter((_, at) => at % 2 === 1).slice(-2), ['a=1', 'b=2']);
-    assert.equal(await new Response(response.stream as ReadableStream).text(), 'POST https://h.example/x?y in');
+    assert.equal(
+      await new globalThis.Response(response.stream as ReadableStream).text(),
+      'POST https://h.example/x?y in',
+    );
   });
 
   test('compute sends a Response that its callback returns', async () => {
-    const router = new Router().get('/', ({ compute }) => compute(() => new Response('web')));
+    const router = new Router().get('/', ({ compute }) => compute(() => new globalThis.Response('web')));
     const response = (await run(router)) as GuestStream;
-    assert.equal(await new Response(response.stream as ReadableStream).text(), 'web');
+    assert.equal(await new globalThis.Response(response.stream as ReadableStream).text(), 'web');
   });
 
   test('anything else than a Response is an error of the project', async () => {
@@ -337,4 +343,24 @@ test('timings of the project are told in Server-Timing, or to whoever wants them
   const told: [string, number][] = [];
   const response = await run(router, { userTiming: (...timing) => told.push(timing) });
   assert.deepEqual([told, field(response, 'server-timing')], [[['my_db', 12.34]], undefined]);
+});
+
+describe('outside the platform', () => {
+  test('a router answers a request by itself', async () => {
+    const router = new Router()
+      .get('/hello/:name', ({ compute }) =>
+        compute((req, res) => {
+          res.body = `hello ${req.params.name}`;
+        }),
+      )
+      .get('/web', ({ compute }) => compute.fetch(() => new globalThis.Response('web', { status: 201 })));
+    const answer = async (url: string) => {
+      const response = new Response();
+      await router.run(new Request({ url }), response);
+      return [response.statusCode, response.body];
+    };
+    assert.deepEqual(await answer('/hello/ann'), [200, 'hello ann']);
+    assert.deepEqual(await answer('/web'), [201, 'web']);
+    assert.deepEqual(await answer('/none'), [404, undefined]);
+  });
 });

@@ -13,6 +13,8 @@ export interface RecordOptions {
   readonly backends: RouteTable['backends'];
   /** Header prefixes that projects may not use; default: those of the default branding. */
   readonly reservedHeaderPrefixes?: readonly string[];
+  /** Project-relative files that the build makes: routes may serve them although they are not in the project. */
+  readonly madeFiles?: readonly string[];
 }
 
 export interface Recording {

@@ -1,9 +1,9 @@
 /** The response writer of a running handler: the same members as at build time, acting on a live exchange. */
 import { DEFAULT_BRANDING } from '../../status/branding.ts';
 import { BACKENDS, FAR_FUTURE_TTL } from './constants.ts';
+import { hostBackendName } from './ledger.ts';
 import type { LiveExchange } from './live-exchange.ts';
 import { operationMembers, type Reporter } from './op-builders.ts';
-import { hostBackendName } from './recorder.ts';
 import { isReservedHeader } from './reserved.ts';
 import { currentRun } from './run-context.ts';
 import type { Compute, ResponseWriter } from './types.ts';

@@ -23,7 +23,7 @@ const KEYS = {
   allowCors: ['origin', 'methods', 'headers', 'maxAge', 'credentials'],
   static: ['handler', 'glob', 'ignore', 'paths', 'sort', 'label'],
   backend: ['domainOrIp', 'hostHeader', 'port', 'scheme', 'basePath', 'disableCheckCert', 'firstByteTimeout'],
-  requireBasicAuth: ['route', 'criteria', 'username', 'password', 'realm'],
+  requireBasicAuth: ['route', 'criteria', 'username', 'password', 'realm', 'strictAuth'],
 } as const;
 export type OptionsName = keyof typeof KEYS;
 

@@ -5,10 +5,12 @@ import { config } from './config.ts';
 import type { Entry } from './declarations.ts';
 import { filesDeclaration } from './files-declaration.ts';
 import { RouteGroup, RouteGroupList } from './group.ts';
+import { inlineHost } from './inline-host.ts';
 import { run } from './live.ts';
 import type { PluginBase } from './plugin.ts';
 import { record } from './recorder.ts';
 import type { Request } from './request.ts';
+import type { Response } from './response.ts';
 import { callSite } from './sites.ts';
 import { type PrerenderInput, RouterState } from './state.ts';
 import { listFiles, projectPath } from './static-files.ts';
@@ -21,6 +23,7 @@ import type {
   StaticOptions,
 } from './types.ts';
 import { ROUTER_REMEDIES } from './unsupported.ts';
+import { wholeOf } from './web.ts';
 
 type Criteria = string | RegExp | RouteCriteria;
 type Plugin = Partial<PluginBase> & { default?: Plugin };
@@ -40,6 +43,7 @@ export class Router {
   readonly #plugins: Plugin[] = [];
   readonly #groups = new RouteGroupList((handler) => this.fallback(handler));
   readonly #routers = new Map<string, Router>();
+  #recorded: Promise<Recording> | undefined;
 
   constructor(options: RouterOptions = {}) {
     this.#state = new RouterState(options);
@@ -185,6 +189,39 @@ export class Router {
     const { table } = await this.#record();
     const concurrency = config.get('prerenderConcurrency', DEFAULT_PRERENDER_CONCURRENCY) as number;
     return { requests: table.prerender, concurrency };
+  }
+
+  /**
+   * Runs the route that answers a request outside the platform, behind an imagined edge: for custom servers and
+   * tests. Edge operations are left out; nothing is cached. 404 when no route sends.
+   */
+  async run(request: Request, response: Response): Promise<void> {
+    this.#recorded ??= this.#record();
+    const { table, errors } = await this.#recorded;
+    if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('; '));
+    const { compileRoutes } = await import('../match.ts');
+    const matched = compileRoutes(table).match({
+      method: request.method,
+      protocol: request.protocol,
+      path: request.path,
+      query: request.queryString,
+      fields: { get: (name) => request.getHeader(name) },
+      body: request.rawBody,
+      enforceProtocol: false,
+    });
+    const sender = matched.at(-1);
+    if (!sender?.route.action) {
+      response.statusCode = 404;
+      return;
+    }
+    const result = await this[ROUTER_PROTOCOL].run({
+      routeId: sender.route.id,
+      params: sender.params,
+      request: request.toGuest(),
+      host: inlineHost(table.backends, process.cwd()),
+      mark: () => undefined,
+    });
+    response.adopt(await wholeOf(result));
   }
 
   /** True when the request came through an edge. */

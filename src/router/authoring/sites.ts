@@ -22,10 +22,20 @@ export function callSite(): Site | undefined {
   for (const { scriptName, lineNumber } of getCallSites(FRAMES, { sourceMap: true })) {
     if (scriptName === '' || scriptName.startsWith('node:')) continue;
     const file = pathOf(scriptName);
-    if (!own.some((directory) => file.startsWith(directory))) return { file, line: lineNumber };
+    if (!isOwn(file)) return { file, line: lineNumber };
   }
   return undefined;
 }
+
+/** The innermost frame of project code in the stack of something that was thrown. */
+export function siteOfError(error: unknown): Site | undefined {
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  for (const [, file, line] of stack.matchAll(/(?:\(|at |async )(?:file:\/\/)?(\/[^()\n]+?):(\d+):\d+\)?$/gm))
+    if (!isOwn(file!) && !file!.includes('/node_modules/')) return { file: file!, line: Number(line) };
+  return undefined;
+}
+
+const isOwn = (file: string): boolean => own.some((directory) => file.startsWith(directory));
 
 /** Relative to the project; for code of packages the path from `node_modules` on. Never a path of this machine. */
 export function sourceOf(site: Site | undefined, projectDir: string): Source {

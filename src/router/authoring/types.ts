@@ -185,6 +185,8 @@ export interface BasicAuthOptions {
   username?: string;
   password?: string;
   realm?: string;
+  /** Refuses the build when user name or password is undefined, instead of leaving the routes open. */
+  strictAuth?: boolean;
 }
 
 export interface RouterOptions {

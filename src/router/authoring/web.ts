@@ -1,5 +1,6 @@
 /** Between the classic request and response objects and those of the Fetch standard. */
-import type { GuestStream } from '../protocol.ts';
+import { buffer } from 'node:stream/consumers';
+import type { GuestResponse, GuestStream } from '../protocol.ts';
 import type { Request } from './request.ts';
 
 export function toWebRequest(request: Request): globalThis.Request {
@@ -35,4 +36,11 @@ export function fromWebResponse(response: globalThis.Response): GuestStream {
   for (const cookie of response.headers.getSetCookie()) headers.push('set-cookie', cookie);
   const stream = (response.body ?? new Blob([]).stream()) as ReadableStream<Uint8Array>;
   return { status: response.status, reason: response.statusText, headers, stream };
+}
+
+/** A streamed result collected. */
+export async function wholeOf(result: GuestResponse | GuestStream): Promise<GuestResponse> {
+  if (!('stream' in result)) return result;
+  const { stream, ...head } = result;
+  return { ...head, body: await buffer(stream as NodeJS.ReadableStream) };
 }
