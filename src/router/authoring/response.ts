@@ -49,9 +49,9 @@ export class Response {
     return Object.fromEntries(this.fields.names().map((name) => [name, this.getHeader(name)!]));
   }
 
-  /** Names in lower case. Assigning to the object changes nothing; use `setHeader`. */
+  /** Names in lower case. Frozen: changes go through `setHeader`. */
   get headers(): Record<string, string | string[]> {
-    return this.getHeaders();
+    return Object.freeze(this.getHeaders());
   }
 
   setHeader(name: string, value: HeaderValue): this {
