@@ -14,6 +14,7 @@ import { Fields } from './fields.ts';
 import { plainIp } from './forwarded.ts';
 import { serialiseLast } from './frame.ts';
 import { type ParserError, parserFault } from './parser-fault.ts';
+import { PhaseWatch } from './phase-watch.ts';
 import { RequestBody } from './request-body.ts';
 import type { Delivery } from './send.ts';
 
@@ -88,10 +89,8 @@ export class Connection implements ExchangeHost {
   #lastSent = false;
   #paused = false;
   #upgraded = false;
-  #phase: 'head' | 'busy' | 'idle' = 'head';
-  #deadlineMs = 0;
-  #timer: Timer | undefined;
-  #bytesAtPhase = 0;
+  #lingering: Timer | undefined;
+  readonly #watch: PhaseWatch;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
     this.socket = socket;
@@ -101,19 +100,27 @@ export class Connection implements ExchangeHost {
     socket.on('error', () => {}); // 'close' follows and is what counts
     socket.once('end', () => this.#clientLeft());
     socket.once('close', () => this.#closed());
-    this.#enter('head', options.headMs);
+    const { clock, headMs, idleMs } = options;
+    this.#watch = new PhaseWatch({
+      clock,
+      headMs,
+      idleMs,
+      bytesRead: () => this.socket.bytesRead ?? 0,
+      onSlowHead: () => this.#slowHead(),
+      onSilence: () => this.socket.destroy(),
+    });
   }
 
   /** Neither serving nor in the middle of reading a request. */
   get idle(): boolean {
-    return !this.#busy && !this.#upgraded && this.#bytesRead === this.#bytesAtPhase;
+    return !this.#busy && !this.#upgraded && this.#watch.untouched;
   }
 
   // What the listener tells
 
   accept(incoming: IncomingMessage, outgoing: ServerResponse, arrival: Arrival): void {
     if (this.#deaf) return;
-    this.#phase = 'busy';
+    this.#watch.busy();
     const verdict = checkEntry(
       {
         method: incoming.method!,
@@ -201,8 +208,11 @@ export class Connection implements ExchangeHost {
     return this.#options.clock.monotonicMs();
   }
 
-  requestBody(incoming: IncomingMessage, onFirstRead: () => void, onIdle: (body: RequestBody) => void): RequestBody {
+  requestBody(incoming: IncomingMessage, onFirstRead: () => void): RequestBody {
     const { clock, bodyIdleMs: idleMs } = this.#options;
+    const onIdle = (body: RequestBody): void => {
+      body.destroy(this.#fault({ cause: 'request.timeout', details: 'body-timeout' }));
+    };
     return new RequestBody(incoming, { clock, idleMs, onFirstRead, onIdle });
   }
 
@@ -231,7 +241,7 @@ export class Connection implements ExchangeHost {
   handOver(head: Buffer): Duplex {
     this.isLast();
     this.#upgraded = true;
-    this.#timer?.cancel();
+    this.#watch.stop();
     if (head.length > 0) this.socket.unshift(head);
     return this.socket;
   }
@@ -259,7 +269,7 @@ export class Connection implements ExchangeHost {
       this.socket.resume();
     }
     if (this.#options.isDraining()) this.socket.destroySoon?.();
-    else this.#enter('idle', this.#options.idleMs);
+    else this.#watch.idle();
   }
 
   async #serve(exchange: HttpExchange): Promise<void> {
@@ -313,10 +323,15 @@ export class Connection implements ExchangeHost {
   /** Ends our side and reads on for a moment: closing with unread input would reset the answer away. */
   #linger(): void {
     this.isLast();
-    this.#timer?.cancel();
-    this.#timer = this.#options.clock.setTimer(LINGER_MS, () => this.socket.destroy());
+    this.#watch.stop();
+    this.#lingering ??= this.#options.clock.setTimer(LINGER_MS, () => this.socket.destroy());
     this.socket.end();
     this.socket.resume();
+  }
+
+  #slowHead(): void {
+    if (this.#deaf) this.socket.destroy();
+    else this.#refuseRaw(this.#fault({ cause: 'request.timeout' }), null);
   }
 
   #drop(incoming: IncomingMessage): void {
@@ -336,52 +351,10 @@ export class Connection implements ExchangeHost {
 
   #closed(): void {
     this.isLast();
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#watch.stop();
+    this.#lingering?.cancel();
     this.#current?.clientLeft();
     this.#latest?.clientLeft();
-  }
-
-  // Time
-
-  get #bytesRead(): number {
-    return this.socket.bytesRead ?? 0;
-  }
-
-  /** One timer serves all phases: it is only set anew when none is pending that fires early enough. */
-  #enter(phase: 'head' | 'idle', delayMs: number): void {
-    const nowMs = this.monotonicMs();
-    this.#phase = phase;
-    this.#bytesAtPhase = this.#bytesRead;
-    const pendingMs = this.#timer ? this.#deadlineMs : Number.POSITIVE_INFINITY;
-    this.#deadlineMs = nowMs + delayMs;
-    if (pendingMs <= this.#deadlineMs) return;
-    this.#timer?.cancel();
-    this.#setTimer(delayMs);
-  }
-
-  #setTimer(delayMs: number): void {
-    this.#timer = this.#options.clock.setTimer(delayMs, () => {
-      this.#timer = undefined;
-      const leftMs = this.#deadlineMs - this.monotonicMs();
-      if (this.#phase === 'busy') return;
-      if (leftMs > 0) this.#setTimer(leftMs);
-      else this.#expired();
-    });
-  }
-
-  #expired(): void {
-    const received = this.#bytesRead > this.#bytesAtPhase;
-    if (!received || this.#deaf) this.socket.destroy();
-    else if (this.#phase === 'idle') this.#awaitHead();
-    else this.#refuseRaw(this.#fault({ cause: 'request.timeout' }), null);
-  }
-
-  /** A head has begun while we were idle: when exactly is not known, so it gets the whole time. */
-  #awaitHead(): void {
-    this.#phase = 'head';
-    this.#deadlineMs = this.monotonicMs() + this.#options.headMs;
-    this.#setTimer(this.#options.headMs);
   }
 }
 

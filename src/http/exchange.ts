@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Fault } from '../status/fault.ts';
+import type { Fault } from '../status/fault.ts';
 import type { Entered } from './entry.ts';
 import { Fields } from './fields.ts';
 import { type FrameContext, frameResponse, serialiseHead } from './frame.ts';
@@ -52,7 +52,7 @@ export interface ExchangeHost {
   readonly mustClose: boolean;
   httpDate(): string;
   monotonicMs(): number;
-  requestBody(incoming: IncomingMessage, onFirstRead: () => void, onIdle: (body: RequestBody) => void): RequestBody;
+  requestBody(incoming: IncomingMessage, onFirstRead: () => void): RequestBody;
   /** Request bytes still to come can be read and dropped within bounds. */
   canSkip(exchange: HttpExchange): boolean;
   /** Starts to read and drop what is left of the request. */
@@ -212,10 +212,7 @@ export class HttpExchange implements ServerExchange {
   }
 
   #makeBody(): RequestBody {
-    const onIdle = (body: RequestBody): void => {
-      body.destroy(new Fault({ cause: 'request.timeout', hop: 'client', details: 'body-timeout' }));
-    };
-    const body = this.#host.requestBody(this.incoming, () => this.continue(), onIdle);
+    const body = this.#host.requestBody(this.incoming, () => this.continue());
     body.on('error', () => {}); // told to who reads; nobody has to
     return body;
   }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { describe, test } from 'node:test';
+import tls from 'node:tls';
+import { WebSocket } from 'ws';
+import { certificates } from '../../test/actors/certificates.ts';
 import { ManualClock } from '../../test/actors/manual-clock.ts';
 import { RawClient } from '../../test/actors/raw-client.ts';
 import { echo, read, serve } from '../../test/actors/served.ts';
@@ -17,6 +21,7 @@ const answer = (body: Body, lines: [string, string][] = [], status = 200): HttpR
   fields: Fields.from(lines),
   body,
 });
+const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const text = (value: string): Buffer => Buffer.from(value);
 
 describe('sizes are judged in bytes, by us and not by the parser', () => {
@@ -677,6 +682,49 @@ describe('upgrade', () => {
     assert.equal((await client.response()).text, 'plain');
     client.destroy();
   });
+});
+
+test('HTTPS is served alike, and a handshake that never ends does not keep the listener from closing', async () => {
+  const lab = await certificates();
+  await using served = await serve(echo, { tls: lab.good });
+  const secure = tls.connect({ port: served.port, host: '127.0.0.1', ca: lab.ca, servername: 'localhost' });
+  await once(secure, 'secureConnect');
+  const client = new RawClient(secure);
+  client.write(get('/x'));
+  assert.equal(JSON.parse((await client.response()).text).protocol, 'https');
+  client.write('GET / HTTP/1.1\nHost: a\n\n');
+  assert.equal((await client.response()).get('x-cause'), 'request.framing');
+  await client.closed;
+  const silent = await RawClient.connect(served.port);
+  const plain = await RawClient.connect(served.port);
+  plain.write(get('/'));
+  await plain.closed;
+  await served.listener.close();
+  await silent.closed;
+});
+
+/** How the library's own server attaches a socket. */
+interface ServerSide {
+  setSocket(socket: Duplex, head: Buffer, options: { readonly maxPayload: number }): void;
+}
+
+test('a WebSocket client of the field gets through', async () => {
+  await using served = await serve(async (exchange) => {
+    const { fields } = exchange.request;
+    const accept = createHash('sha1')
+      .update(`${fields.get('sec-websocket-key')}${WEBSOCKET_GUID}`)
+      .digest('base64');
+    const tunnel = exchange.upgrade(Fields.from([['Sec-WebSocket-Accept', accept]]));
+    const peer = new WebSocket(null as never, undefined, {}) as WebSocket & ServerSide;
+    peer.setSocket(tunnel, Buffer.alloc(0), { maxPayload: 1_000 });
+    peer.on('message', (message) => peer.send(`<${message}>`));
+  });
+  const client = new WebSocket(`ws://127.0.0.1:${served.port}/chat`);
+  await once(client, 'open');
+  client.send('hello');
+  assert.equal(String((await once(client, 'message'))[0]), '<hello>');
+  client.close();
+  await once(client, 'close');
 });
 
 describe('time', () => {

@@ -89,7 +89,7 @@ export function createListener(options: ListenerOptions): Listener {
   const { limits, clock = systemClock } = options;
   const connections = new Map<Duplex, Connection>();
   let draining = false;
-  let whenEmpty: (() => void) | undefined;
+  let whenEmpty: (() => void)[] = [];
   const find: Find = (socket) => connections.get(socket);
   const server = createServer(options, find);
   const connectionOptions: ConnectionOptions = {
@@ -112,21 +112,29 @@ export function createListener(options: ListenerOptions): Listener {
     connections.set(socket, new Connection(socket, connectionOptions));
     socket.once('close', () => {
       connections.delete(socket);
-      if (connections.size === 0) whenEmpty?.();
+      if (connections.size > 0) return;
+      for (const resolve of whenEmpty) resolve();
+      whenEmpty = [];
     });
   };
   wire(server, options.tls ? 'secureConnection' : 'connection', opened, find);
+  // Connections whose TLS handshake is under way are nobody's yet, but closing has to end them too.
+  const handshaking = new Set<Duplex>();
+  if (options.tls) {
+    server.on('connection', (socket) => {
+      handshaking.add(socket);
+      socket.once('close', () => handshaking.delete(socket));
+    });
+  }
   watchStalledWriters(server, limits.writeIdleMs ?? DEFAULT_WRITE_IDLE_MS);
 
   const cutAll = (): void => {
-    for (const connection of connections.values()) connection.socket.destroy();
+    for (const socket of [...connections.keys(), ...handshaking]) socket.destroy();
   };
+  // Adopted connections are not the server's, so its own closing is not enough.
   const stopped = async (): Promise<void> => {
     if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()));
-    else if (connections.size > 0)
-      await new Promise<void>((resolve) => {
-        whenEmpty = resolve;
-      });
+    if (connections.size > 0) await new Promise<void>((resolve) => whenEmpty.push(resolve));
   };
 
   return {
@@ -164,6 +172,7 @@ function createServer({ limits, tls, trustLink }: ListenerOptions, find: Find): 
     headersTimeout: 0,
     requestTimeout: 0,
     keepAliveTimeout: 0,
+    optimizeEmptyRequests: true,
     shouldUpgradeCallback: (incoming) =>
       upgradeTarget(incoming) !== undefined && find(incoming.socket)?.canUpgrade() === true,
   };

@@ -66,10 +66,17 @@ function pump(res: ServerResponse, framed: Framed, body: Readable, hooks: SendHo
     }
     bytes += chunk.length;
     if (!res.write(chunk)) body.pause();
+    // All that was promised is there: a client may leave now, before the source has noticed that it is at its end.
+    if (bytes === framed.length) end();
+  };
+  const end = (): void => {
+    if (res.writableEnded) return;
+    hooks.beforeEnd();
+    endWithTrailers(res, framed);
   };
   res.on('drain', () => body.resume());
   res.on('finish', () => settle({ bytes, completed: true }));
-  res.on('close', () => settle({ bytes, completed: false }));
+  res.on('close', () => settle({ bytes, completed: res.writableEnded && bytes === framed.length }));
   body.on('error', fail);
   body.on('close', () => {
     if (!body.readableEnded) fail(new Error('body closed before its end'));
@@ -79,8 +86,7 @@ function pump(res: ServerResponse, framed: Framed, body: Readable, hooks: SendHo
       fail(new Error(`body ended after ${bytes} of the declared ${framed.length} bytes`));
       return;
     }
-    hooks.beforeEnd();
-    endWithTrailers(res, framed);
+    end();
   });
   // A head without a first byte to travel with goes alone: the client of an event stream waits for it.
   if (body.readableLength === 0) res.flushHeaders();
