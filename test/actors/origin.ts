@@ -81,7 +81,8 @@ export interface RawConnection {
   write(bytes: string | Buffer): Promise<void>;
   /** RST instead of FIN. */
   reset(): void;
-  readonly closed: Promise<void>;
+  /** Resolves when the other side has closed, in order or by a reset. */
+  readonly hungUp: Promise<void>;
 }
 
 export interface RawOrigin extends AsyncDisposable {
@@ -122,7 +123,7 @@ export function answering(bytes: string | Buffer, end?: 'fin' | 'rst'): (connect
 export function rawConnection(socket: Socket, number: number): RawConnection {
   let text = '';
   let waiting: (() => void)[] = [];
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const hungUp = new Promise<void>((resolve) => socket.once('end', resolve).once('close', () => resolve()));
   const wake = (): void => {
     const woken = waiting;
     waiting = [];
@@ -137,7 +138,7 @@ export function rawConnection(socket: Socket, number: number): RawConnection {
   return {
     socket,
     number,
-    closed,
+    hungUp,
     get text() {
       return text;
     },
