@@ -37,7 +37,11 @@ const HASH_DIGITS = 10;
 const SMALL_FILES = ['.svg', '.png', '.jpg', '.webp', '.avif', '.gif', '.woff2', '.woff'];
 
 /** The entries of `browser` in the configuration. */
-export async function bundleBrowserEntries(project: Project, outDir: string, problems: Problems): Promise<BrowserFiles> {
+export async function bundleBrowserEntries(
+  project: Project,
+  outDir: string,
+  problems: Problems,
+): Promise<BrowserFiles> {
   const entries = Object.entries(project.config.browser);
   if (entries.length === 0) return { project, files: [] };
   const files: BrowserFile[] = [];
@@ -47,7 +51,9 @@ export async function bundleBrowserEntries(project: Project, outDir: string, pro
     if (code === null) continue;
     const path = hashedName(target, code);
     names[source] = path;
-    files.push(await write(outDir, { path, type: TYPES[extname(path) === '.css' ? 'css' : 'js'], permanent: true }, code));
+    files.push(
+      await write(outDir, { path, type: TYPES[extname(path) === '.css' ? 'css' : 'js'], permanent: true }, code),
+    );
   }
   return { project: { ...project, rawConfig: { ...project.rawConfig, browser: names } }, files };
 }
@@ -75,7 +81,8 @@ function serviceWorkersOf({ main, destinations }: RouteTable): Set<string> {
   return paths;
 }
 
-const PREFETCH_IMPORT = /\bfrom\s*['"](?:selvedge|@layer0|@edgio)\/prefetch\/|\brequire\(\s*['"](?:selvedge|@layer0|@edgio)\/prefetch\//;
+const PREFETCH_IMPORT =
+  /\bfrom\s*['"](?:selvedge|@layer0|@edgio)\/prefetch\/|\brequire\(\s*['"](?:selvedge|@layer0|@edgio)\/prefetch\//;
 
 function needsBundling(file: string): boolean {
   if (!existsSync(file)) return false;
@@ -83,7 +90,11 @@ function needsBundling(file: string): boolean {
 }
 
 /** Null after errors. */
-async function bundleForBrowser({ dir, configFile }: Project, source: string, problems: Problems): Promise<Uint8Array | null> {
+async function bundleForBrowser(
+  { dir, configFile }: Project,
+  source: string,
+  problems: Problems,
+): Promise<Uint8Array | null> {
   const entry = join(dir, source);
   if (!isInside(dir, entry) || !existsSync(entry)) {
     const remedy = 'correct the path: it is relative to the project.';

@@ -193,7 +193,7 @@ class Build {
     });
   }
 
-  #record({ dir, routesFile, config }: Project, routes: Bundle): Promise<Recording | null> {
+  #record({ dir, routesFile, config, rawConfig }: Project, routes: Bundle): Promise<Recording | null> {
     const { production = true, reservedHeaderPrefixes } = this.#options;
     const onOutput = this.#enter('routes');
     const { backends } = config;
@@ -204,6 +204,7 @@ class Build {
         bundle: routes,
         backends,
         reservedHeaderPrefixes,
+        madeFiles: Object.values((rawConfig.browser ?? {}) as Readonly<Record<string, string>>),
         production,
         onOutput,
       },

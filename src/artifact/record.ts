@@ -19,6 +19,8 @@ export interface RecordRequest {
   readonly routesFile: string;
   readonly bundle: Bundle;
   readonly backends: RouteTable['backends'];
+  /** Files that the build itself makes, relative to the project. */
+  readonly madeFiles?: readonly string[];
   readonly reservedHeaderPrefixes?: readonly string[];
   /** False: the routes of development (`isProductionBuild()` is false). */
   readonly production: boolean;
@@ -36,6 +38,7 @@ export async function recordRoutes(request: RecordRequest, problems: Problems): 
     projectDir,
     backends,
     reservedHeaderPrefixes,
+    madeFiles,
     production,
     onOutput,
     timeLimitMs = RECORD_TIME_LIMIT_MS,
@@ -46,7 +49,7 @@ export async function recordRoutes(request: RecordRequest, problems: Problems): 
     const file = join(folder, outputName('routes'));
     await writeFile(file, request.bundle.code);
     await writeFile(`${file}.map`, mapForRunning(request.bundle.map, projectDir));
-    const input: RecordInput = { projectDir, backends, reservedHeaderPrefixes, file };
+    const input: RecordInput = { projectDir, backends, reservedHeaderPrefixes, madeFiles, file };
     const env = {
       NODE_ENV: production ? 'production' : 'development',
       SELVEDGE_BUILD_MODE: production ? 'production' : 'development',

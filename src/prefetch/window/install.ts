@@ -4,6 +4,7 @@
  * Source: spec "Caching", section 10.
  */
 import { type CacheManifest, manifestUrl, manifestVariable, shouldPrefetch, spaRoutes } from '../manifest.ts';
+import { DEFAULT_COOKIE_PREFIX } from '../names.ts';
 import { page } from './page.ts';
 import { prefetch } from './prefetch.ts';
 import { type Watch, watchVisible } from './visible.ts';
@@ -33,28 +34,30 @@ export interface InstallOptions {
   };
   /** Paths that the page's own router draws: their HTML is not prefetched. Routes marked `spa` are known already. */
   readonly spaRoutes?: readonly (string | RegExp)[];
-  /** `{cookie}` of the site's branding. Default `selvedge`. */
+  /** `{cookie}` of the site's branding. Default: found out. */
   readonly cookiePrefix?: string;
 }
+
+/** Those of the presets. */
+const KNOWN_PREFIXES = [DEFAULT_COOKIE_PREFIX, 'layer0', 'edgio'];
 
 /** Resolves with a function that stops watching; insecure pages and browsers that save data get no prefetching. */
 export async function install(options: InstallOptions = {}): Promise<() => void> {
   const nothing = (): void => {};
   if (!('serviceWorker' in navigator) || !window.isSecureContext) return nothing;
-  page.cookiePrefix = options.cookiePrefix ?? page.cookiePrefix;
   page.includeCacheMisses = options.includeCacheMisses ?? page.includeCacheMisses;
   page.forcePrefetchRatio = options.forcePrefetchRatio ?? page.forcePrefetchRatio;
   const { serviceWorkerPath = '/service-worker.js', serviceWorkerScope = '/' } = options;
   await navigator.serviceWorker.register(serviceWorkerPath, { scope: serviceWorkerScope });
   if ((navigator as { connection?: { saveData?: boolean } }).connection?.saveData) return nothing;
+  const manifest = await loadManifest(options.cookiePrefix);
   for (const url of options.prefetchURLs ?? []) void prefetch(url);
   const watches = [...(options.watch ?? [])];
-  if (!options.observe?.disabled) watches.push(await linkWatch(options));
+  if (!options.observe?.disabled) watches.push(linkWatch(options, manifest));
   return watchVisible(watches, options.observe?.attributes);
 }
 
-async function linkWatch(options: InstallOptions): Promise<Watch> {
-  const manifest = await loadManifest(page.cookiePrefix);
+function linkWatch(options: InstallOptions, manifest: CacheManifest): Watch {
   const patterns = (options.prefetchPatterns ?? []).map(expressionOf);
   const drawnHere = [...(options.spaRoutes ?? []).map(expressionOf), ...spaRoutes(manifest)];
   const hosts = [location.host, options.cacheHost];
@@ -84,19 +87,30 @@ const whenIdle = (work: () => void): void => {
   else setTimeout(work, 200);
 };
 
-/** A site without the platform's own routes has none; then only `prefetchPatterns` count. */
-async function loadManifest(prefix: string): Promise<CacheManifest> {
-  const variables = globalThis as unknown as Record<string, CacheManifest | undefined>;
-  if (variables[manifestVariable(prefix)] === undefined) {
-    const script = document.createElement('script');
-    const done = new Promise<void>((resolve) => {
-      script.onload = script.onerror = () => resolve();
-    });
-    script.src = manifestUrl(prefix);
-    document.head.append(script);
-    await done;
+/**
+ * The first manifest that there is also tells the site's prefix, which is the operator's choice and not in its code.
+ * A site without the platform's own routes has none; then only `prefetchPatterns` count.
+ */
+async function loadManifest(prefix?: string): Promise<CacheManifest> {
+  for (const candidate of prefix === undefined ? KNOWN_PREFIXES : [prefix]) {
+    page.cookiePrefix = candidate;
+    const variables = globalThis as unknown as Record<string, CacheManifest | undefined>;
+    const name = manifestVariable(candidate);
+    if (variables[name] === undefined) await loadScript(manifestUrl(candidate));
+    if (variables[name] !== undefined) return variables[name];
   }
-  return variables[manifestVariable(prefix)] ?? [];
+  page.cookiePrefix = prefix ?? DEFAULT_COOKIE_PREFIX;
+  return [];
+}
+
+/** Resolves also when there is no such script. */
+function loadScript(url: string): Promise<void> {
+  const script = document.createElement('script');
+  return new Promise((resolve) => {
+    script.onload = script.onerror = () => resolve();
+    script.src = url;
+    document.head.append(script);
+  });
 }
 
 // biome-ignore lint/style/noDefaultExport: projects import it both ways
