@@ -25,11 +25,11 @@ export interface Lab {
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
-const NAMES = ['localhost', '*.test', '127.0.0.1'];
+const NAMES = ['localhost', 'shop.test', '127.0.0.1'];
 
 let lab: Promise<Lab> | undefined;
 
-/** Good certificates cover `localhost`, `*.test` and 127.0.0.1. */
+/** Good certificates cover `localhost`, `shop.test` and 127.0.0.1. */
 export function certificates(): Promise<Lab> {
   lab ??= make();
   return lab;
