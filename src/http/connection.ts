@@ -10,34 +10,13 @@ import { asFault, Fault, type Hop } from '../status/fault.ts';
 import { httpDate } from './date.ts';
 import { checkEntry, type Entered, type EntryLimits } from './entry.ts';
 import { type ExchangeHost, HttpExchange, type ServerExchange } from './exchange.ts';
-import { Fields } from './fields.ts';
 import { plainIp } from './forwarded.ts';
 import { serialiseLast } from './frame.ts';
 import { type ParserError, parserFault } from './parser-fault.ts';
 import { PhaseWatch } from './phase-watch.ts';
+import { type FaultAnswer, type FaultContext, faultContext } from './refusal.ts';
 import { RequestBody } from './request-body.ts';
 import type { Delivery } from './send.ts';
-
-/** What is known of a request that is refused; of a malformed one that is little. */
-export interface FaultContext {
-  readonly method: string | undefined;
-  /** Request target as received. */
-  readonly target: string | undefined;
-  readonly httpVersion: string | undefined;
-  readonly fields: Fields;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly receivedAtMs: number;
-}
-
-export interface FaultAnswer {
-  readonly status: number;
-  readonly reason?: string;
-  readonly fields: Fields;
-  readonly body: Buffer | null;
-  /** Told when the answer has been sent, or could not be. */
-  readonly sent?: (delivery: Delivery) => void;
-}
 
 /** What all connections of a listener share. */
 export interface ConnectionOptions {
@@ -287,7 +266,7 @@ export class Connection implements ExchangeHost {
 
   async #refuse(exchange: HttpExchange, fault: Fault): Promise<void> {
     const { incoming } = exchange;
-    const answer = this.#options.onFault(fault, this.#context(incoming, exchange.receivedAtMs));
+    const answer = this.#options.onFault(fault, faultContext(this, incoming, exchange.receivedAtMs));
     const delivery = await exchange.respond(answer);
     answer.sent?.(delivery);
   }
@@ -295,7 +274,7 @@ export class Connection implements ExchangeHost {
   /** Answers what never became a request, once everything before it has been answered. */
   #refuseRaw(fault: Fault, incoming: IncomingMessage | null): void {
     this.#deaf = true;
-    const context = this.#context(incoming, this.monotonicMs());
+    const context = faultContext(this, incoming, this.monotonicMs());
     this.#enqueue(async () => {
       this.isLast();
       const answer = this.#options.onFault(fault, context);
@@ -306,12 +285,6 @@ export class Connection implements ExchangeHost {
       this.#linger();
       answer.sent?.(await promise);
     });
-  }
-
-  #context(incoming: IncomingMessage | null, receivedAtMs: number): FaultContext {
-    const { remoteAddress, remotePort } = this;
-    const { method, url: target, httpVersion, rawHeaders } = incoming ?? {};
-    return { method, target, httpVersion, fields: new Fields(rawHeaders), remoteAddress, remotePort, receivedAtMs };
   }
 
   #fault(init: Omit<ConstructorParameters<typeof Fault>[0], 'hop'>): Fault {

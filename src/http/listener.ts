@@ -9,12 +9,13 @@ import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 import { type Clock, systemClock, type Timer } from '../base/clock.ts';
 import type { Fault, Hop } from '../status/fault.ts';
-import { type Arrival, Connection, type ConnectionOptions, type FaultAnswer, type FaultContext } from './connection.ts';
+import { type Arrival, Connection, type ConnectionOptions } from './connection.ts';
 import type { ServerExchange } from './exchange.ts';
 import type { ParserError } from './parser-fault.ts';
+import type { FaultAnswer, FaultContext } from './refusal.ts';
 
-export type { FaultAnswer, FaultContext } from './connection.ts';
 export type { ServerExchange } from './exchange.ts';
+export type { FaultAnswer, FaultContext } from './refusal.ts';
 export { ClientLeft } from './request-body.ts';
 export type { Delivery } from './send.ts';
 
@@ -206,9 +207,10 @@ function wire(server: http.Server, connectionEvent: string, opened: (socket: Dup
  * The protocol to switch to. Only WebSocket, and only by a request without a body: any other Upgrade is an offer that
  * a server may pass over (RFC 9110 section 7.8), and bytes after a body would be read twice.
  */
-function upgradeTarget({ method, headers }: IncomingMessage): string | undefined {
+function upgradeTarget({ method, headers, httpVersion }: IncomingMessage): string | undefined {
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
-  if (method !== 'GET' || hasBody || headers.upgrade?.trim().toLowerCase() !== 'websocket') return undefined;
+  if (method !== 'GET' || httpVersion !== '1.1' || hasBody) return undefined;
+  if (headers.upgrade?.trim().toLowerCase() !== 'websocket') return undefined;
   return 'websocket';
 }
 
