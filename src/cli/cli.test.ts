@@ -141,7 +141,9 @@ describe('an environment from the command line', () => {
     plane = await controlPlane({
       async *logs({ kinds = ['access', 'server'], last }) {
         const record = { timestamp: 0, code: '200', met: 'GET', hh: 'shop.example', url: '/', cs: 'ok', rid: 'r1' };
-        yield { kind: kinds[0], timeMs: 0, record: { ...record, last } };
+        if (kinds.includes('access')) yield { ...record, last };
+        if (kinds.includes('server'))
+          yield { time: 1, level: 50, fn: 'shop-default-1', requestId: 'r1', message: 'oops' };
       },
     });
     await plane.deploy({ 'index.html': 'one' });
@@ -200,7 +202,7 @@ describe('an environment from the command line', () => {
   test('logs', async () => {
     assert.deepEqual((await run('logs', '--kind', 'access', '-n', '7')).value.last, 7);
     const place = ['--to', plane.server.url, '--token', TEST_TOKEN];
-    const { stdout } = await cliHere(['logs', '--kind', 'access', ...place]);
-    assert.equal(stdout, '00:00:00.000 200 GET shop.example/ ok r1\n');
+    const { stdout } = await cliHere(['logs', ...place]);
+    assert.equal(stdout, '00:00:00.000 200 GET shop.example/ ok r1\n00:00:00.001 error shop-default-1 r1 oops\n');
   });
 });

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Snapshot } from '../artifact/snapshot.ts';
 import type { Delivery, FaultAnswer, FaultContext, ServerExchange } from '../http/listener.ts';
-import type { Fault } from '../status/fault.ts';
+import { Fault } from '../status/fault.ts';
 import { createEdge } from './edge.ts';
 import { Exchange } from './exchange.ts';
 import { faultResponse, takeFault } from './faults.ts';
@@ -72,14 +72,24 @@ async function warmSite({ id, runnable }: Site, compute: NonNullable<PopOptions[
     await compute.prepare(runnable);
     return null;
   } catch (error) {
-    return { deployment: id, message: reasonOf(error) };
+    return { deployment: id, message: reasonOf(error, runnable.directory) };
   }
 }
 
-/** The project's own words where there are some: they are for its developer. */
-function reasonOf(error: unknown): string {
+/** The project's own words where there are some, with file and line: they are for its developer. */
+function reasonOf(error: unknown, directory: string): string {
+  const { message, stack } = error instanceof Fault ? error.evidence : {};
+  if (error instanceof Fault && typeof message === 'string') {
+    return `${error.message}: ${message}${placeIn(directory, stack)}`;
+  }
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return inner instanceof Error ? inner.message : String(inner);
+}
+
+function placeIn(directory: string, stack: unknown): string {
+  const [, after] = typeof stack === 'string' ? stack.split(`${directory}/`, 2) : [];
+  const place = /^[^\s():]+:\d+/.exec(after ?? '')?.[0];
+  return place === undefined ? '' : ` (${place})`;
 }
 
 function forget(before: Directory, now: Directory, { cache, compute }: PopOptions): void {

@@ -20,20 +20,15 @@ const FILTERS = [
 /** Without any of these, the lines of all environments are shown. */
 const NAMING = ['project', 'environment', 'site', 'branch'];
 
-type Line = Readonly<Record<string, unknown>>;
-/** What the Control API sends. */
-export interface Entry {
-  readonly kind: 'access' | 'server';
-  readonly timeMs: number;
-  readonly record: Line;
-}
+/** A line of the access log (`timestamp`) or of the server log (`time`), as it stands in the file. */
+export type LogRecord = Readonly<Record<string, unknown>>;
 
 async function logs(context: CommandContext): Promise<undefined> {
   const query = await queryOf(context);
   const asJson = context.flag('json');
   await withControl(context, async (control) => {
     for await (const line of control.lines(`/v1/logs?${query}`)) {
-      context.io.out(`${asJson ? JSON.stringify((line as Entry).record) : logLine(line as Entry)}\n`);
+      context.io.out(`${asJson ? JSON.stringify(line) : logLine(line as LogRecord)}\n`);
     }
   });
 }
@@ -56,19 +51,19 @@ async function queryOf(context: CommandContext): Promise<URLSearchParams> {
 }
 
 /** One line for people; the whole record is what `--json` is for. */
-export function logLine({ kind, record }: Entry): string {
-  const parts = kind === 'access' ? accessParts(record) : serverParts(record);
+export function logLine(record: LogRecord): string {
+  const parts = 'timestamp' in record ? accessParts(record) : serverParts(record);
   return parts.filter((part) => part !== undefined && part !== '').join(' ');
 }
 
-function accessParts(record: Line): unknown[] {
+function accessParts(record: LogRecord): unknown[] {
   const { timestamp, code, xcode, fault, met, hh, url, cs, rid } = record;
   return [time(timestamp), code ?? '---', xcode !== code && xcode, fault, met, `${hh ?? ''}${url ?? ''}`, cs, rid].map(
     (part) => (part === false ? undefined : part),
   );
 }
 
-function serverParts(record: Line): unknown[] {
+function serverParts(record: LogRecord): unknown[] {
   const level = LEVELS.find(([from]) => Number(record.level) >= from)?.[1] ?? 'debug';
   return [time(record.time), level, record.fn, record.requestId, record.message];
 }
