@@ -59,6 +59,7 @@ async function refuse(server: ServerExchange): Promise<void> {
 
 function beginExchange(server: ServerExchange, context: LinkContext, settings: PopSettings): Exchange {
   const fields = server.request.fields.clone().deleteWhere(isLinkField);
+  if (!context.trailers) fields.delete('te');
   return new Exchange({
     requestId: context.requestId,
     client: { ip: context.clientIp, protocol: context.protocol, httpVersion: context.httpVersion },

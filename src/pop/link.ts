@@ -36,6 +36,8 @@ export interface LinkContext {
   readonly httpVersion: string;
   /** The edge may store the answer: the whole is wanted. */
   readonly whole: boolean;
+  /** The client takes trailers; on the link every request says so. */
+  readonly trailers: boolean;
   /** Run the error routes for this status instead of the ordinary ones. */
   readonly catchStatus?: number;
 }

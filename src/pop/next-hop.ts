@@ -4,7 +4,8 @@
  */
 import type { FetchPlan } from '../cache/types.ts';
 import type { Fields } from '../http/fields.ts';
-import { forwardableFields, stripReserved } from '../http/hop-by-hop.ts';
+import { appendVia } from '../http/forwarded.ts';
+import { forwardableFields, listsToken, stripReserved } from '../http/hop-by-hop.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
 import type { Exchange } from './exchange.ts';
@@ -95,9 +96,11 @@ function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall): 
     mode: call.mode,
     edge: settings.name,
     whole: call.whole,
+    trailers: listsToken(request.fields, 'te', 'trailers'),
     ...(call.catchStatus === undefined ? {} : { catchStatus: call.catchStatus }),
   };
   fields.set('host', request.host).set('te', 'trailers');
+  appendVia(fields, client.httpVersion, settings.name);
   if (call.ifNoneMatch !== undefined) fields.set('if-none-match', call.ifNoneMatch);
   if (call.ifModifiedSince !== undefined) fields.set('if-modified-since', call.ifModifiedSince);
   return fields.set(LINK_TOKEN, settings.link!.token).set(LINK_CONTEXT, encodeContext(context));
