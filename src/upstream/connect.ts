@@ -97,7 +97,7 @@ class Race {
   #dial(address: Address): void {
     const { port, clock, trail } = this.#options;
     const attempt = trail.begin({ reusedConnection: false, address: `${show(address)}:${port}` });
-    const socket = connect({ host: address.address, port, noDelay: true, autoSelectFamily: false });
+    const socket = connect({ host: address.address, port, noDelay: true, keepAlive: true, autoSelectFamily: false });
     const runner: Runner = { socket, attempt, startedMs: clock.monotonicMs() };
     this.#running.add(runner);
     socket.once('connect', () => this.#win(runner));

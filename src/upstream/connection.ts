@@ -24,9 +24,10 @@ export class Connection {
     wire.on('error', () => {});
   }
 
-  /** Ready for another exchange: nothing closed it and nothing is left to be read. */
+  /** Ready for another exchange: nothing closed it, and nothing of the last request still waits to be sent. */
   get usable(): boolean {
-    return !this.wire.destroyed && !this.wire.readableEnded && this.wire.failure === null;
+    const { wire } = this;
+    return !wire.destroyed && !wire.readableEnded && wire.failure === null && !wire.sending;
   }
 
   close(): void {

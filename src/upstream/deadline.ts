@@ -74,7 +74,10 @@ export interface Bounds {
  */
 export function within<Result>(work: Promise<Result>, bounds: Bounds, late: () => Error): Promise<Result> {
   const { clock, limitMs, signal } = bounds;
-  if (signal?.aborted) return Promise.reject(signal.reason);
+  if (signal?.aborted) {
+    work.catch(() => {});
+    return Promise.reject(signal.reason);
+  }
   return new Promise((resolve, reject) => {
     const deadline = new Deadline(clock, limitMs, () => settle(() => reject(late())));
     const aborted = (): void => settle(() => reject(signal?.reason));

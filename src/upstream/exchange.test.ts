@@ -250,6 +250,13 @@ describe('request bodies', () => {
   });
 });
 
+test('a path with characters that no request line may have is percent-encoded, the rest is left alone', async () => {
+  await using origin = await httpOrigin();
+  await using lab = await upstreamLab();
+  await lab.send(origin.port, { path: '/ä b%20/日?q=\ud800' });
+  assert.equal(origin.requests[0]!.url, '/ä%20b%20/%E6%97%A5?q=%EF%BF%BD');
+});
+
 describe('streaming', () => {
   test('a reader that does not read stops the upstream, and its slowness is no fault', async () => {
     const total = 64 * 1024 * 1024;
@@ -347,6 +354,19 @@ describe('connections', () => {
       );
     }
     assert.equal(origin.connections, 1);
+  });
+
+  test('an early answer to a large upload: the connection is not used again', async () => {
+    await using origin = await rawOrigin(async (connection) => {
+      await connection.received('\r\n\r\n');
+      connection.socket.pause();
+      await connection.write(EMPTY);
+    });
+    await using lab = await upstreamLab();
+    await lab.send(origin.port, { method: 'POST', body: Buffer.alloc(50_000_000) });
+    await turns();
+    const { attempts } = await lab.send(origin.port);
+    assert.equal(attempts[0]!.reusedConnection, false);
   });
 
   for (const [why, message] of [

@@ -15,6 +15,7 @@ import type { Connection } from './connection.ts';
 import { Deadline } from './deadline.ts';
 import { codeOf, StageFailure, type Trail } from './failure.ts';
 import { checkHead, contentLength, endsWithConnection, fieldsFrom } from './head.ts';
+import { ResponseBody } from './response-body.ts';
 import type { Attempt, UpstreamCall } from './types.ts';
 
 export interface ExchangeOptions {
@@ -103,7 +104,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#receivedBefore = wire.bytesReceived;
     this.#handedOverMs = this.#options.clock.monotonicMs();
     wire.beginExchange(() => this.#onSendProgress());
-    client.dispatch({ method, path, headers: fields.raw, body, upgrade: upgrade ?? null }, this);
+    client.dispatch({ method, path: wirePath(path), headers: fields.raw, body, upgrade: upgrade ?? null }, this);
   }
 
   // What the HTTP client tells, in the order in which it happens.
@@ -275,6 +276,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     const ours = reason instanceof StageFailure;
     if (ours) attempt.fault = trail.fault(reason);
     this.#connection.close();
+    // What was read of a request's body is gone, so nobody else can send it.
+    if (this.#started && this.#call.body instanceof Readable) this.#call.body.destroy();
     if (afterHead) this.#body?.destroy(ours ? trail.finalFault(reason) : toError(reason));
     else this.#reject(this.#call.signal.aborted ? this.#call.signal.reason : new ExchangeFailure(reason, replayable));
   }
@@ -294,29 +297,6 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** The body as its reader sees it: asks for more when there is room, and says when it is given up early. */
-class ResponseBody extends Readable {
-  readonly #wanted: () => void;
-  readonly #dropped: (error: Error | null) => void;
-
-  constructor(hooks: { wanted: () => void; dropped: (error: Error | null) => void }) {
-    super();
-    this.#wanted = hooks.wanted;
-    this.#dropped = hooks.dropped;
-    // A fault that comes before its reader listens must not end the process; it stays in `errored`.
-    this.on('error', ignore);
-  }
-
-  override _read(): void {
-    this.#wanted();
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#dropped(error);
-    done(error);
-  }
-}
-
 function tooLarge(bytes: number, call: UpstreamCall): StageFailure {
   const evidence = { limit: 'upstream.bodyBytes', value: call.origin.limits.bodyBytes, seen: bytes };
   return new StageFailure('body.bytes', { parameters: { 'body-size': bytes }, evidence });
@@ -327,6 +307,10 @@ function gaveUp(source: Readable, error: Error): boolean {
   if (!source.destroyed || source.readableEnded) return false;
   return error === source.errored || codeOf(error) === 'UND_ERR_ABORTED';
 }
+
+/** A path may come from a template of the project's; what cannot stand in a request line is percent-encoded. */
+const wirePath = (path: string): string =>
+  path.replace(/[^\x21-\xff]+/g, (characters) => encodeURIComponent(characters.toWellFormed()));
 
 const toError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
 function ignore(): void {}

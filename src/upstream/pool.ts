@@ -43,10 +43,6 @@ export class Pool {
     this.#onEmpty = onEmpty;
   }
 
-  get places(): number {
-    return this.#places;
-  }
-
   /** With `fresh`, kept connections are passed over: one of them just turned out to be dead. */
   async lease(limits: PoolLimits, signal: AbortSignal, fresh: boolean): Promise<Lease> {
     const kept = fresh ? null : this.#takeIdle();
