@@ -93,14 +93,13 @@ export class Control {
     const { store, publisher } = this.#parts;
     const { deployment: previous } = await store.environment(deployment);
     const ready = await this.#stage(deployment);
-    this.#refuseUnready(deployment, previous, ready);
+    await this.#refuseUnready(deployment, previous, ready);
 
     await store.activate(deployment, deployment.number, reason);
     const live = await publisher.settled((await this.#publish()).version);
     if (blockers(live, deployment).length > 0) {
       await store.activate(deployment, previous, 'revert');
-      await this.#publish();
-      this.#refuseUnready(deployment, previous, live);
+      await this.#refuseUnready(deployment, previous, live);
     }
     return this.#activated(deployment, complaints(live));
   }
@@ -125,9 +124,12 @@ export class Control {
     return snapshot;
   }
 
-  #refuseUnready(deployment: DeploymentRecord, previous: number, settlement: Settlement): void {
+  /** With POPs that object: they are told that it will not come, so that they let go of it, and the caller is told why. */
+  async #refuseUnready(deployment: DeploymentRecord, previous: number, settlement: Settlement): Promise<void> {
     const pops = blockers(settlement, deployment);
     if (pops.length === 0) return;
+    await this.#parts.store.touch();
+    await this.#publish();
     const stays = previous === 0 ? 'nothing was active before' : `deployment ${previous} stays active`;
     const why = [...new Set(pops.map((it) => it.error))].join('; ');
     throw new Problem({

@@ -168,8 +168,10 @@ describe('a deployment', () => {
   test('that a POP cannot make ready stays inactive, and the answer says why', async () => {
     const broken = new Set<string>();
     const served: number[] = [];
+    const staged: (readonly string[])[] = [];
     const activate = async (snapshot: Snapshot) => {
       served.push(snapshot.environments[0]?.deployment ?? 0);
+      staged.push(snapshot.staged ?? []);
       const failed = (snapshot.staged ?? []).filter((it) => broken.has(it));
       return failed.length === 0
         ? {}
@@ -186,6 +188,7 @@ describe('a deployment', () => {
     const { deployments } = (await call('GET', `${SHOP_PATH}/deployments`)).body;
     assert.equal(deployments.find((it: { active: boolean }) => it.active).number, 1);
     assert.ok(!served.includes(2), 'no snapshot ever led the environment to it');
+    assert.deepEqual(staged.at(-1), [], 'and POPs were told to let go of it');
     assert.equal((await deploy({ 'index.html': 'third' })).body.deployment, 3);
   });
 

@@ -1,11 +1,19 @@
 /** `ControlStore` in one SQLite file: the embedded store of a control plane on one machine. */
-import { randomBytes } from 'node:crypto';
 import type { Snapshot } from '../artifact/snapshot.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { composeSnapshot } from './compose.ts';
-import { canonicalHost, checkNames, checkVariableName, environmentId, idsCollide, isGeneratedHost } from './names.ts';
-import { conflict, notFound, type Problem } from './problem.ts';
+import { canonicalHost, checkNames, checkVariableName, idsCollide, isGeneratedHost } from './names.ts';
+import { conflict, notFound } from './problem.ts';
 import { Database } from './sqlite.ts';
+import {
+  type EnvironmentRow,
+  environmentIdOf,
+  environmentOf,
+  newCacheSpace,
+  taken,
+  type VariableRow,
+  variableOf,
+} from './sqlite-rows.ts';
 import { MIGRATIONS } from './sqlite-schema.ts';
 import type {
   ActivationReason,
@@ -29,23 +37,7 @@ export interface SqliteStoreOptions {
   readonly clock?: Clock;
 }
 
-interface EnvironmentRow {
-  readonly project: string;
-  readonly name: string;
-  readonly version: number;
-  readonly deployment: number;
-  readonly cache_space: string;
-  readonly production: number;
-  readonly preserve_cache: number;
-  readonly created_at: string;
-}
-
-interface VariableRow extends Place {
-  readonly name: string;
-  readonly value: string;
-  readonly secret: number;
-  readonly updated_at: string;
-}
+const keyOf = ({ project, environment }: Place): [string, string] => [project, environment];
 
 const DEPLOYMENT = 'project, environment, number, manifest, created_at AS createdAt';
 const DOMAIN = 'host, project, environment, created_at AS createdAt';
@@ -79,8 +71,7 @@ export class SqliteStore implements ControlStore {
         'UPDATE environments SET production = ?, preserve_cache = ?, version = version + 1 WHERE project = ? AND name = ?',
         Number(production),
         Number(preserveCache),
-        place.project,
-        place.environment,
+        ...keyOf(place),
       );
       return this.#find(place)!;
     });
@@ -93,19 +84,17 @@ export class SqliteStore implements ControlStore {
         `INSERT INTO deployments (project, environment, number, manifest, created_at)
          SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4 FROM deployments WHERE project = ?1 AND environment = ?2
          RETURNING ${DEPLOYMENT}`,
-        place.project,
-        place.environment,
+        ...keyOf(place),
         manifest,
         this.#now(),
       )!;
     });
   }
 
-  async deployments({ project, environment }: Place): Promise<DeploymentRecord[]> {
+  async deployments(place: Place): Promise<DeploymentRecord[]> {
     return this.#database.all<DeploymentRecord>(
       `SELECT ${DEPLOYMENT} FROM deployments WHERE project = ? AND environment = ? ORDER BY number DESC`,
-      project,
-      environment,
+      ...keyOf(place),
     );
   }
 
@@ -120,8 +109,7 @@ export class SqliteStore implements ControlStore {
       const activation = this.#database.get<ActivationRecord>(
         `INSERT INTO activations (project, environment, number, previous, reason, at) VALUES (?, ?, ?, ?, ?, ?)
          RETURNING ${ACTIVATION}`,
-        place.project,
-        place.environment,
+        ...keyOf(place),
         number,
         environment.deployment,
         reason,
@@ -130,19 +118,17 @@ export class SqliteStore implements ControlStore {
       this.#database.run(
         'UPDATE environments SET deployment = ? WHERE project = ? AND name = ?',
         number,
-        place.project,
-        place.environment,
+        ...keyOf(place),
       );
       this.#renewCache(environment);
       return activation;
     });
   }
 
-  async activations({ project, environment }: Place): Promise<ActivationRecord[]> {
+  async activations(place: Place): Promise<ActivationRecord[]> {
     return this.#database.all<ActivationRecord>(
       `SELECT ${ACTIVATION} FROM activations WHERE project = ? AND environment = ? ORDER BY id DESC`,
-      project,
-      environment,
+      ...keyOf(place),
     );
   }
 
@@ -163,8 +149,7 @@ export class SqliteStore implements ControlStore {
       this.#database.run(
         'INSERT INTO domains (host, project, environment, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
         name,
-        place.project,
-        place.environment,
+        ...keyOf(place),
         this.#now(),
       );
       this.#bump(place);
@@ -178,19 +163,17 @@ export class SqliteStore implements ControlStore {
       const removed = this.#database.run(
         'DELETE FROM domains WHERE host = ? AND project = ? AND environment = ?',
         name,
-        place.project,
-        place.environment,
+        ...keyOf(place),
       );
       if (removed === 0) throw notFound(`${environmentIdOf(place)} has no domain '${name}'`);
       this.#bump(place);
     });
   }
 
-  async domains({ project, environment }: Place): Promise<DomainRecord[]> {
+  async domains(place: Place): Promise<DomainRecord[]> {
     return this.#database.all<DomainRecord>(
       `SELECT ${DOMAIN} FROM domains WHERE project = ? AND environment = ? ORDER BY host`,
-      project,
-      environment,
+      ...keyOf(place),
     );
   }
 
@@ -205,8 +188,7 @@ export class SqliteStore implements ControlStore {
       this.#database.run(
         `INSERT INTO variables (project, environment, name, value, secret, updated_at) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET value = excluded.value, secret = excluded.secret, updated_at = excluded.updated_at`,
-        place.project,
-        place.environment,
+        ...keyOf(place),
         name,
         value,
         Number(secret),
@@ -222,8 +204,7 @@ export class SqliteStore implements ControlStore {
     this.#change(() => {
       const removed = this.#database.run(
         'DELETE FROM variables WHERE project = ? AND environment = ? AND name = ?',
-        place.project,
-        place.environment,
+        ...keyOf(place),
         name,
       );
       if (removed === 0) throw notFound(`${environmentIdOf(place)} has no variable '${name}'`);
@@ -232,18 +213,12 @@ export class SqliteStore implements ControlStore {
     });
   }
 
-  async variables({ project, environment }: Place): Promise<VariableRecord[]> {
+  async variables(place: Place): Promise<VariableRecord[]> {
     const rows = this.#database.all<VariableRow>(
       'SELECT * FROM variables WHERE project = ? AND environment = ? ORDER BY name',
-      project,
-      environment,
+      ...keyOf(place),
     );
-    return rows.map(({ name, value, secret, updated_at }) => ({
-      name,
-      value,
-      secret: secret === 1,
-      updatedAt: updated_at,
-    }));
+    return rows.map(variableOf);
   }
 
   async touch(): Promise<number> {
@@ -285,22 +260,21 @@ export class SqliteStore implements ControlStore {
   }
 
   #environments(): EnvironmentRecord[] {
-    return this.#database.all<EnvironmentRow>('SELECT * FROM environments ORDER BY project, name').map(fromRow);
+    return this.#database.all<EnvironmentRow>('SELECT * FROM environments ORDER BY project, name').map(environmentOf);
   }
 
-  #find({ project, environment }: Place): EnvironmentRecord | undefined {
+  #find(place: Place): EnvironmentRecord | undefined {
     const row = this.#database.get<EnvironmentRow>(
       'SELECT * FROM environments WHERE project = ? AND name = ?',
-      project,
-      environment,
+      ...keyOf(place),
     );
-    return row && fromRow(row);
+    return row && environmentOf(row);
   }
 
   #ensure(place: Place): EnvironmentRecord {
     const found = this.#find(place);
     if (found) return found;
-    checkNames(place.project, place.environment);
+    checkNames(...keyOf(place));
     this.#refuseColliding(place);
     const now = this.#now();
     this.#database.run(
@@ -311,8 +285,7 @@ export class SqliteStore implements ControlStore {
     this.#database.run(
       `INSERT INTO environments (project, name, version, deployment, cache_space, production, preserve_cache, created_at)
        VALUES (?, ?, 1, 0, ?, ?, 0, ?)`,
-      place.project,
-      place.environment,
+      ...keyOf(place),
       newCacheSpace(environmentIdOf(place)),
       Number(place.environment === 'production'),
       now,
@@ -323,8 +296,7 @@ export class SqliteStore implements ControlStore {
   #deployment(place: Place, number: number): DeploymentRecord {
     const found = this.#database.get<DeploymentRecord>(
       `SELECT ${DEPLOYMENT} FROM deployments WHERE project = ? AND environment = ? AND number = ?`,
-      place.project,
-      place.environment,
+      ...keyOf(place),
       number,
     );
     if (found === undefined) throw notFound(`${environmentIdOf(place)} has no deployment ${number}`);
@@ -353,12 +325,8 @@ export class SqliteStore implements ControlStore {
     if (generated) throw taken(host, { project: generated.project, environment: generated.name });
   }
 
-  #bump({ project, environment }: Place): void {
-    this.#database.run(
-      'UPDATE environments SET version = version + 1 WHERE project = ? AND name = ?',
-      project,
-      environment,
-    );
+  #bump(place: Place): void {
+    this.#database.run('UPDATE environments SET version = version + 1 WHERE project = ? AND name = ?', ...keyOf(place));
   }
 
   #renewCache({ id, project, name, preserveCache }: EnvironmentRecord): void {
@@ -381,29 +349,4 @@ export class SqliteStore implements ControlStore {
     }
     return byId;
   }
-}
-
-const environmentIdOf = ({ project, environment }: Place): string => environmentId(project, environment);
-
-/** Random, so that a control plane that lost its data never names an old space again; ends so that none is a prefix. */
-const newCacheSpace = (id: string): string => `${id}/${randomBytes(6).toString('hex')}/`;
-
-function taken(host: string, owner: Place): Problem {
-  const { project, environment } = owner;
-  const detail = `the host '${host}' belongs to environment '${environment}' of project '${project}'`;
-  return conflict('host-taken', detail, { host, owner: { project, environment } });
-}
-
-function fromRow(row: EnvironmentRow): EnvironmentRecord {
-  return {
-    project: row.project,
-    name: row.name,
-    id: environmentId(row.project, row.name),
-    version: row.version,
-    deployment: row.deployment,
-    cacheSpace: row.cache_space,
-    production: row.production === 1,
-    preserveCache: row.preserve_cache === 1,
-    createdAt: row.created_at,
-  };
 }
