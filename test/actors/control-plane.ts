@@ -1,13 +1,23 @@
 /** A control plane on a data directory of its own, with what tests do to it: send blobs, deploy, call the API. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ControlServer, type ControlServerOptions, startControl } from '../../src/control/server.ts';
 
 export const TEST_TOKEN = 'test-token';
 
-export const newDataDir = (): string => mkdtempSync(join(tmpdir(), 'selvedge-data-'));
+const madeDirs: string[] = [];
+process.once('exit', () => {
+  for (const dir of madeDirs) rmSync(dir, { recursive: true, force: true });
+});
+
+/** Removed when the test process ends. */
+export function newDataDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'selvedge-data-'));
+  madeDirs.push(dir);
+  return dir;
+}
 
 export interface Answer {
   readonly status: number;
