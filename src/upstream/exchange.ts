@@ -310,7 +310,7 @@ function gaveUp(source: Readable, error: Error): boolean {
 
 /** A path may come from a template of the project's; what cannot stand in a request line is percent-encoded. */
 const wirePath = (path: string): string =>
-  path.replace(/[^\x21-\xff]+/g, (characters) => encodeURIComponent(characters.toWellFormed()));
+  path.replace(/[^\x21-\x7e]+/g, (characters) => encodeURIComponent(characters.toWellFormed()));
 
 const toError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
 function ignore(): void {}
