@@ -17,7 +17,7 @@ export async function home(request: Request): Promise<Page> {
 
 const card = (product: Product, currency: Currency): Raw => html`
   <a class="card" href="/cloth/${product.id}">
-    <img src="/images/${product.image}" alt="${product.imageText}" width="600" height="600">
+    <img src="/images/${product.image}" alt="${product.imageText}" width="510" height="520">
     <span class="card-name">${product.name}</span>
     <span class="card-weave">${product.weave}</span>
     <span class="price">${price(product, currency)}</span>
@@ -29,7 +29,7 @@ export async function product(request: Request): Promise<Page> {
   if (product === null) return nothingHere();
   const { html: body } = html`
     <article class="cloth">
-      <img class="cloth-picture" src="/images/${product.image}" alt="${product.imageText}" width="600" height="600">
+      <img class="cloth-picture" src="/images/${product.image}" alt="${product.imageText}" width="510" height="520">
       <div>
         <p class="card-weave">${product.weave}</p>
         <h1>${product.name}</h1>
