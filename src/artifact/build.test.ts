@@ -300,8 +300,14 @@ describe('a connector', () => {
     assert.deepEqual(output, ['by the framework', 'blue']);
     assert.equal(read(manifest.assets['dist/f.txt']!.sha256), 'made\n');
     assert.equal(manifest.assets['public/js/render.js']?.permanent, true);
-    assert.deepEqual(manifest.server!.app, { kind: 'module', entry: 'app.cjs' });
-    assert.deepEqual(serverPaths, ['app.cjs', 'app.cjs.map', 'out/render.js', 'routes.mjs', 'routes.mjs.map']);
+    assert.deepEqual(manifest.server!.app, { kind: 'module', entry: '__backends__/app.cjs' });
+    assert.deepEqual(serverPaths, [
+      '__backends__/app.cjs',
+      '__backends__/app.cjs.map',
+      'out/render.js',
+      'routes.mjs',
+      'routes.mjs.map',
+    ]);
   });
 
   test('leaves the framework alone when told to', async (t) => {
@@ -359,6 +365,6 @@ describe('a connector', () => {
     });
     const [route] = manifest.routes.main.routes;
     assert.equal(route?.group, 'thing');
-    assert.deepEqual(manifest.server?.app, { kind: 'module', entry: 'app.cjs' });
+    assert.deepEqual(manifest.server?.app, { kind: 'module', entry: '__backends__/app.cjs' });
   });
 });

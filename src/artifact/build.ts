@@ -9,7 +9,7 @@ import type { Recording } from '../router/protocol.ts';
 import { collectAssets } from './assets.ts';
 import { BlobFolder } from './blobs.ts';
 import { type BrowserFile, bundleBrowserEntries, bundleServiceWorkers } from './browser.ts';
-import { type Bundle, bundle } from './bundle.ts';
+import { type Bundle, bundle, ROUTES_BUNDLE } from './bundle.ts';
 import { buildWithConnector, type Connector, findConnector } from './connector.ts';
 import { type BlobRef, type DeploymentManifest, MANIFEST_FORMAT, type ServerBundle } from './manifest.ts';
 import { describeProblem, type ProblemList, Problems } from './problems.ts';
@@ -186,7 +186,7 @@ class Build {
     return bundle({
       projectDir: dir,
       entry: routesFile,
-      name: 'routes',
+      out: ROUTES_BUNDLE,
       includeNodeModules: config.includeNodeModules,
       config: rawConfig,
       production,

@@ -10,7 +10,7 @@ type Files = Readonly<Record<string, string | Buffer>>;
 
 async function bundleOf(t: TestContext, files: Files, entry = 'routes.js', includeNodeModules = false) {
   const dir = projectDir(t, files);
-  const request = { projectDir: dir, entry: `${dir}/${entry}`, name: 'routes', includeNodeModules, config: {} };
+  const request = { projectDir: dir, entry: `${dir}/${entry}`, out: 'routes.mjs', includeNodeModules, config: {} };
   const result = await bundle({ ...request, production: true });
   return { ...result, dir, messages: result.errors.map(describeProblem) };
 }

@@ -4,26 +4,27 @@
  * same bytes. The banner gives bundled CommonJS what it expects around it; `__dirname` and `import.meta.url` of
  * a project file tell where that file would be below the bundle's folder.
  */
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { type BuildOptions, build, type BuildResult as EsbuildResult, type Message } from 'esbuild';
 import { bundleProblems } from './bundle-problems.ts';
 import { OWN_SOURCES, platformPlugin } from './plugin-platform.ts';
 import { projectPlugin } from './plugin-project.ts';
 import { type ProblemList, Problems, projectPath } from './problems.ts';
 
+/** The routes module in every server bundle. */
+export const ROUTES_BUNDLE = 'routes.mjs';
+
 export interface BundleRequest {
   /** Real path of the project. */
   readonly projectDir: string;
   /** Absolute path of the file to bundle. */
   readonly entry: string;
-  /** Name of the output without extension: `routes`, `app`. */
-  readonly name: string;
+  /** Where the output lies in the bundle's folder: `routes.mjs`. A `.cjs` keeps CommonJS with its sloppy mode. */
+  readonly out: string;
   /** Packages that cannot be bundled (native add-ons) stay imports, because their files join the bundle. */
   readonly includeNodeModules: boolean;
   /** Only the project's own files are bundled, packages are found when it runs: for code that runs at build time. */
   readonly packagesStay?: boolean;
-  /** `cjs` for app entries written in CommonJS: they may rely on sloppy mode. Default `esm`. */
-  readonly format?: 'esm' | 'cjs';
   /** The project's configuration, as `core/config` serves it. */
   readonly config: Readonly<Record<string, unknown>>;
   /** False: `isProductionBuild()` is false. */
@@ -44,14 +45,25 @@ export interface Bundle extends ProblemList {
 /** Where `core/config` looks for the project's configuration, whichever copy of it asks. */
 const CONFIG_SLOT = 'globalThis[Symbol.for("selvedge.project-config.v1")]';
 
-/** Same names as in `define` below. Survives being evaluated by two bundles of one process. */
-function bannerOf({ config, production, format = 'esm' }: BundleRequest): string {
+/** Names that stand for `__dirname` and its relatives; each bundle has its own, because two may share a process. */
+const placeNames = (out: string) => {
+  const prefix = `__selvedge_${posix.basename(out).replace(/\W.*/, '')}`;
+  return { dirname: `${prefix}_dirname`, filename: `${prefix}_filename`, url: `${prefix}_url` } as const;
+};
+
+/** Runs before everything else: what bundled files expect around them, and what old packages expect of Node. */
+function bannerOf({ out, config, production }: BundleRequest): string {
+  const here = out.endsWith('.cjs') ? '__dirname' : 'import.meta.dirname';
+  const depth = out.split('/').length - 1;
+  const { dirname, filename, url } = placeNames(out);
   return [
-    `globalThis.__selvedge_root??=${format === 'esm' ? 'import.meta.dirname' : '__dirname'};`,
-    'globalThis.__selvedge_dirname??=globalThis.__selvedge_root;',
-    'globalThis.__selvedge_filename??=globalThis.__selvedge_root+"/index.js";',
-    'globalThis.__selvedge_url??="file://"+encodeURI(globalThis.__selvedge_filename);',
-    'globalThis.require??=process.getBuiltinModule("node:module").createRequire(globalThis.__selvedge_filename);',
+    `globalThis.__selvedge_root??=process.getBuiltinModule("node:path").join(${[here, ...Array(depth).fill('".."')].join()});`,
+    `globalThis.${dirname}=globalThis.__selvedge_root+${JSON.stringify(posix.join('/', posix.dirname(out)).replace(/\/$/, ''))};`,
+    `globalThis.${filename}=globalThis.__selvedge_root+${JSON.stringify(`/${out}`)};`,
+    `globalThis.${url}="file://"+encodeURI(globalThis.${filename});`,
+    'globalThis.require??=process.getBuiltinModule("node:module").createRequire(globalThis.__selvedge_root+"/index.js");',
+    // Gone from Node 25, but part of the token libraries that many older servers load.
+    '{const b=process.getBuiltinModule("node:buffer");b.SlowBuffer??=Object.assign(function SlowBuffer(n){return b.Buffer.allocUnsafeSlow(n)},{prototype:b.Buffer.prototype})}',
     `${CONFIG_SLOT}??=${JSON.stringify(config)};`,
     // A worker must see the same routes as the build did.
     production ? '' : 'process.env.SELVEDGE_BUILD_MODE="development";',
@@ -85,18 +97,16 @@ async function run(request: BundleRequest, external: ReadonlySet<string>, native
 }
 
 function optionsFor(request: BundleRequest, external: ReadonlySet<string>, natives: Set<string>): BuildOptions {
-  const { projectDir, entry, name, includeNodeModules, format = 'esm', packagesStay = false } = request;
+  const { projectDir, entry, out, includeNodeModules, packagesStay = false } = request;
+  const places = placeNames(out);
   return {
     absWorkingDir: projectDir,
     entryPoints: [entry],
-    outfile: join(projectDir, outputName(name, format)),
+    outfile: join(projectDir, out),
     bundle: true,
-    format,
+    format: out.endsWith('.cjs') ? 'cjs' : 'esm',
     platform: 'node',
     target: 'node24',
-    // Modules for Node first: browser builds of packages have no place in a worker.
-    mainFields: ['module', 'main'],
-    conditions: ['node', 'import', 'module'],
     ...(packagesStay ? { packages: 'external' as const } : {}),
     external: [...external].flatMap((name) => [name, `${name}/*`]),
     sourcemap: 'linked',
@@ -108,14 +118,14 @@ function optionsFor(request: BundleRequest, external: ReadonlySet<string>, nativ
     logLevel: 'silent',
     banner: { js: bannerOf(request) },
     define: {
-      __dirname: '__selvedge_dirname',
-      __filename: '__selvedge_filename',
-      'import.meta.dirname': '__selvedge_dirname',
-      'import.meta.filename': '__selvedge_filename',
-      'import.meta.url': '__selvedge_url',
+      __dirname: places.dirname,
+      __filename: places.filename,
+      'import.meta.dirname': places.dirname,
+      'import.meta.filename': places.filename,
+      'import.meta.url': places.url,
     },
     loader: { '.js': 'jsx', '.css': 'empty', ...Object.fromEntries(TEXT_FILES.map((type) => [type, 'text' as const])) },
-    plugins: [platformPlugin(), projectPlugin({ projectDir, includeNodeModules, natives })],
+    plugins: [platformPlugin(), projectPlugin({ projectDir, includeNodeModules, natives, places })],
   };
 }
 
@@ -133,10 +143,6 @@ function finish(result: Output, { projectDir, entry }: BundleRequest, external: 
     external: [...external].sort(),
   };
 }
-
-/** File name of a bundle; its source map has `.map` behind it. */
-export const outputName = (name: string, format: 'esm' | 'cjs' = 'esm'): string =>
-  `${name}.${format === 'esm' ? 'mjs' : 'cjs'}`;
 
 /** The same map with absolute sources, for running the bundle away from the project during a build. */
 export function mapForRunning(map: string, projectDir: string): string {

@@ -27,7 +27,7 @@ const OWN = /^(?:selvedge|@(?:layer0|edgio)\/(?:core|cli|devtools))$/;
 export function placePackages(projectDir: string, problems: Problems): PlacedPackage[] {
   const taken = new Map<string, string>();
   const waiting: { from: string; target: string; names: readonly string[] }[] = [
-    { from: projectDir, target: '', names: requiredBy(projectDir, problems, projectDir) },
+    { from: projectDir, target: '', names: requiredBy(projectDir, problems) },
   ];
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     for (const name of next.names) {
@@ -46,7 +46,7 @@ export function placePackages(projectDir: string, problems: Problems): PlacedPac
 }
 
 /** Names to look for. Of the project itself all must be installed; deeper down, optional and peer ones may be missing. */
-function requiredBy(directory: string, problems?: Problems, projectDir?: string): string[] {
+function requiredBy(directory: string, problems?: Problems): string[] {
   const file = join(directory, 'package.json');
   if (!existsSync(file)) return [];
   const {
@@ -54,18 +54,23 @@ function requiredBy(directory: string, problems?: Problems, projectDir?: string)
     optionalDependencies = {},
     peerDependencies = {},
   } = JSON.parse(readFileSync(file, 'utf8')) as PackageManifest;
-  for (const name of Object.keys(dependencies))
-    if (problems && projectDir && !OWN.test(name) && find(name, directory) === null)
-      problems.error(
-        `The dependency \`${name}\` is not installed, but \`includeNodeModules\` wants it in the bundle.`,
-        { file: 'package.json', remedy: 'run `npm install` in the project.' },
-      );
+  if (problems) refuseMissing(Object.keys(dependencies), directory, problems);
   const names = new Set([
     ...Object.keys(dependencies),
     ...Object.keys(optionalDependencies),
     ...Object.keys(peerDependencies),
   ]);
   return [...names].filter((name) => !OWN.test(name)).sort();
+}
+
+function refuseMissing(names: readonly string[], directory: string, problems: Problems): void {
+  const missing = names.filter((name) => !OWN.test(name) && find(name, directory) === null);
+  if (missing.length === 0) return;
+  const some = missing.slice(0, 5).join(', ') + (missing.length > 5 ? ` and ${missing.length - 5} more` : '');
+  problems.error(`\`includeNodeModules\` wants the dependencies in the bundle, but they are not installed: ${some}.`, {
+    file: 'package.json',
+    remedy: 'run `npm install` in the project.',
+  });
 }
 
 /** As Node looks: in `node_modules` of every folder upwards. Real path, or null. */

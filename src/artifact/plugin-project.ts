@@ -7,11 +7,19 @@ import { dirname, extname, isAbsolute, join, posix } from 'node:path';
 import type { Loader, OnLoadResult, Plugin } from 'esbuild';
 import { isInside, projectPath } from './problems.ts';
 
+export interface PlaceNames {
+  readonly dirname: string;
+  readonly filename: string;
+  readonly url: string;
+}
+
 export interface ProjectPluginOptions {
   readonly projectDir: string;
   readonly includeNodeModules: boolean;
   /** Collects the packages that hold native add-ons. */
   readonly natives: Set<string>;
+  /** Names that the bundle's `define` gives to `__dirname` and its relatives. */
+  readonly places: PlaceNames;
 }
 
 const SOURCES = /\.[cm]?[jt]sx?$/;
@@ -20,7 +28,7 @@ const ASSIGNS_EXPORTS = /^\s*(?:module\.)?exports(?:\.\w+)?\s*=/m;
 const IMPORTS = /^\s*import\s*(?:[\w*{'"])/m;
 const EXPORTS = /^\s*export\s/m;
 
-export function projectPlugin({ projectDir, includeNodeModules, natives }: ProjectPluginOptions): Plugin {
+export function projectPlugin({ projectDir, includeNodeModules, natives, places }: ProjectPluginOptions): Plugin {
   return {
     name: 'selvedge-project',
     setup(build) {
@@ -39,19 +47,24 @@ export function projectPlugin({ projectDir, includeNodeModules, natives }: Proje
       });
       build.onLoad({ filter: SOURCES }, async ({ path }) => {
         if (path.includes('/node_modules/') || !isInside(projectDir, path)) return undefined;
-        return adapt(path, await readFile(path, 'utf8'), projectDir);
+        return adapt(path, await readFile(path, 'utf8'), projectDir, places);
       });
     },
   };
 }
 
 /** Undefined leaves the file to esbuild. What is added goes onto existing lines, so that line numbers stay true. */
-async function adapt(file: string, source: string, projectDir: string): Promise<OnLoadResult | undefined> {
+async function adapt(
+  file: string,
+  source: string,
+  projectDir: string,
+  places: PlaceNames,
+): Promise<OnLoadResult | undefined> {
   const mixed = ASSIGNS_EXPORTS.test(source) && !EXPORTS.test(source) && IMPORTS.test(source) && (await isModule(file));
   const placed = OWN_PLACE.test(source);
   if (!mixed && !placed) return undefined;
   const before = [
-    placed ? placeOf(projectPath(projectDir, file)) : '',
+    placed ? placeOf(projectPath(projectDir, file), places) : '',
     mixed ? 'var module={exports:{}},exports=module.exports;' : '',
   ];
   const after = mixed ? '\nexport default module.exports;' : '';
@@ -59,14 +72,13 @@ async function adapt(file: string, source: string, projectDir: string): Promise<
   return { contents: `${before.join('')}${source.replace(/^#!.*/, '')}${after}`, loader };
 }
 
-/** The names are those that the bundle's `define` gives to `__dirname` and its relatives. */
-function placeOf(path: string): string {
+function placeOf(path: string, { dirname, filename, url }: PlaceNames): string {
   const directory = posix.dirname(path);
   const below = directory === '.' ? '' : `/${directory}`;
   return [
-    `var __selvedge_dirname=globalThis.__selvedge_root+${JSON.stringify(below)},`,
-    `__selvedge_filename=globalThis.__selvedge_root+${JSON.stringify(`/${path}`)},`,
-    '__selvedge_url="file://"+encodeURI(__selvedge_filename);',
+    `var ${dirname}=globalThis.__selvedge_root+${JSON.stringify(below)},`,
+    `${filename}=globalThis.__selvedge_root+${JSON.stringify(`/${path}`)},`,
+    `${url}="file://"+encodeURI(${filename});`,
   ].join('');
 }
 

@@ -6,7 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { bundle, mapForRunning, outputName } from './bundle.ts';
+import { bundle, mapForRunning } from './bundle.ts';
 import { failureOf, runChild } from './child.ts';
 import type { LoadConfigInput } from './children/load-config.ts';
 import { isRecord, type ProjectConfig, readConfig } from './config-fields.ts';
@@ -68,7 +68,7 @@ async function runConfig(
   const bundled = await bundle({
     projectDir: dir,
     entry: join(dir, name),
-    name: 'config',
+    out: 'config.mjs',
     includeNodeModules: false,
     packagesStay: true,
     config: {},
@@ -78,7 +78,7 @@ async function runConfig(
   if (bundled.errors.length > 0) return {};
   const folder = await mkdtemp(join(tmpdir(), 'selvedge-config-'));
   try {
-    const file = join(folder, outputName('config'));
+    const file = join(folder, 'config.mjs');
     await writeFile(file, bundled.code);
     await writeFile(`${file}.map`, mapForRunning(bundled.map, dir));
     const input: LoadConfigInput = { projectDir: dir, file };

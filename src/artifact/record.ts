@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Recording } from '../router/protocol.ts';
 import type { RouteTable } from '../router/table.ts';
-import { type Bundle, mapForRunning, outputName } from './bundle.ts';
+import { type Bundle, mapForRunning, ROUTES_BUNDLE } from './bundle.ts';
 import { failureOf, runChild } from './child.ts';
 import type { RecordInput, RecordOutput } from './children/record-routes.ts';
 import { type Problems, projectPath } from './problems.ts';
@@ -46,7 +46,7 @@ export async function recordRoutes(request: RecordRequest, problems: Problems): 
   const routes = projectPath(projectDir, request.routesFile);
   const folder = await mkdtemp(join(tmpdir(), 'selvedge-record-'));
   try {
-    const file = join(folder, outputName('routes'));
+    const file = join(folder, ROUTES_BUNDLE);
     await writeFile(file, request.bundle.code);
     await writeFile(`${file}.map`, mapForRunning(request.bundle.map, projectDir));
     const input: RecordInput = { projectDir, backends, reservedHeaderPrefixes, madeFiles, file };

@@ -2,11 +2,11 @@
  * What runs in compute: the routes bundle, the app's server, and the files that they read at run time. Everything
  * lies in one folder, which is the worker's working directory.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join, posix } from 'node:path';
 import type { Recording } from '../router/protocol.ts';
+import { stageApp } from './app.ts';
 import type { BlobFolder } from './blobs.ts';
-import { type Bundle, bundle, outputName } from './bundle.ts';
+import { type Bundle, ROUTES_BUNDLE } from './bundle.ts';
 import { stageDirectories } from './compat/stage.ts';
 import type { Connector, ConnectorBuild } from './connector.ts';
 import { expand, type FoundFile, hidden, nothing, walk } from './files.ts';
@@ -48,13 +48,14 @@ export async function collectServer(request: ServerRequest, problems: Problems):
   if (project.config.includeNodeModules || staged?.requests.includeNodeModules)
     await addPackages(project, files, problems);
   if (staged) await addFolder(stageDirectories(staged.stageDir).server, '', files, problems);
-  const app = await addApp(request, files, problems);
-  if (need === 'app' && app === undefined && request.production && !problems.failed)
+  const app = await stageApp(request, problems);
+  for (const [path, file] of app?.files ?? []) files.set(path, file);
+  if (need === 'app' && app === null && request.production && !problems.failed)
     refuseMissingApp(request, problems);
-  files.set(outputName('routes'), routes.code);
-  files.set(`${outputName('routes')}.map`, routes.map);
+  files.set(ROUTES_BUNDLE, routes.code);
+  files.set(`${ROUTES_BUNDLE}.map`, routes.map);
   if (problems.failed) return null;
-  return { files: await store(files, request.blobs), routes: outputName('routes'), ...(app ? { app } : {}) };
+  return { files: await store(files, request.blobs), routes: ROUTES_BUNDLE, ...(app ? { app: app.run } : {}) };
 }
 
 async function store(files: ReadonlyMap<string, FoundFile | string>, blobs: BlobFolder): Promise<BundleFile[]> {
@@ -114,82 +115,6 @@ async function addFolder(
   leaveOut = nothing as (name: string) => boolean,
 ): Promise<void> {
   for (const one of await walk(root, { root, leaveOut, problems })) files.set(posix.join(target, one.path), one);
-}
-
-/** The app as the manifest names it; undefined when the project has none. */
-async function addApp(request: ServerRequest, files: Files, problems: Problems): Promise<ServerBundle['app']> {
-  const { project, connector } = request;
-  const command = project.config.app?.command;
-  if (command !== undefined) {
-    await addArguments(project, command.slice(1), files, problems);
-    return { kind: 'command', command: command[0]!, args: command.slice(1) };
-  }
-  const entry = appEntry(project, connector, problems);
-  if (entry === undefined) return undefined;
-  const format = formatOf(entry);
-  const { dir, config, rawConfig } = project;
-  const bundled = await bundle({
-    projectDir: dir,
-    entry,
-    name: 'app',
-    includeNodeModules: config.includeNodeModules,
-    config: rawConfig,
-    production: request.production,
-    format,
-  });
-  problems.add(bundled);
-  const name = outputName('app', format);
-  files.set(name, bundled.code);
-  files.set(`${name}.map`, bundled.map);
-  return { kind: 'module', entry: name };
-}
-
-/** Arguments of the command that are files of the project join the bundle where they are. */
-async function addArguments(
-  { dir }: Project,
-  args: readonly string[],
-  files: Files,
-  problems: Problems,
-): Promise<void> {
-  for (const path of args.filter((arg) => !arg.startsWith('-') && existsSync(join(dir, arg))))
-    for (const found of await walk(join(dir, path), { root: dir, leaveOut: hidden, problems }))
-      files.set(projectPath(dir, found.file), found);
-}
-
-const EXPRESS_ENTRIES = ['src/server', 'src/app', 'src/index', 'server', 'app', 'index'].flatMap((name) => [
-  `${name}.ts`,
-  `${name}.js`,
-]);
-
-function appEntry({ dir, config }: Project, connector: Connector, problems: Problems): string | undefined {
-  if (config.app?.entry !== undefined) return existing(dir, config.app.entry, 'app.entry', problems);
-  if (connector.kind === 'entries') return connector.entries.prod;
-  if (connector.kind === 'none') return undefined;
-  const { appPath } = config.express ?? {};
-  if (appPath !== undefined) return existing(dir, appPath, 'express.appPath', problems);
-  const found = EXPRESS_ENTRIES.find((name) => existsSync(join(dir, name)));
-  if (found !== undefined) return join(dir, found);
-  problems.error('No entry of the Express app was found.', {
-    remedy: `name it: \`express: { appPath: './server.js' }\`. Looked for: ${EXPRESS_ENTRIES.join(', ')}.`,
-  });
-  return undefined;
-}
-
-function existing(dir: string, path: string, field: string, problems: Problems): string | undefined {
-  const file = join(dir, path);
-  if (existsSync(file) && statSync(file).isFile()) return file;
-  problems.error(`\`${field}\`: the file \`${projectPath(dir, path)}\` does not exist.`, {
-    remedy: 'build the app first if a build step makes it, or correct the path.',
-  });
-  return undefined;
-}
-
-/** CommonJS stays CommonJS: old servers need its sloppy mode. */
-function formatOf(file: string): 'esm' | 'cjs' {
-  if (/\.c[jt]s$/.test(file)) return 'cjs';
-  return /\.m[jt]s$/.test(file) || /^\s*(?:import\s*[\w*{'"]|export\s)/m.test(readFileSync(file, 'utf8'))
-    ? 'esm'
-    : 'cjs';
 }
 
 function refuseMissingApp({ recording, project }: ServerRequest, problems: Problems): void {

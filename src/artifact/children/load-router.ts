@@ -11,7 +11,7 @@ export async function loadRouter(projectDir: string, routesFile: string): Promis
   const bundled = await bundle({
     projectDir,
     entry: routesFile,
-    name: 'routes',
+    out: 'routes.mjs',
     includeNodeModules: false,
     config: {},
     production: true,

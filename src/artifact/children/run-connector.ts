@@ -21,7 +21,9 @@ runJob<ConnectorInput>(async (input): Promise<StageRequests> => {
   const { projectDir, entry, skipFramework, config } = input;
   const requests = newRequests();
   setProjectConfig(config);
-  enterStage({ ...input, requests });
+  // Installed connectors know the option themselves; those of projects only run their framework, whatever is asked.
+  const skipCommands = skipFramework && !entry.includes('/node_modules/');
+  enterStage({ ...input, skipCommands, requests });
   installHooks(projectDir);
   // `require` takes CommonJS and ES modules alike and gives old connectors the loose mode that they are written in.
   const module = createRequire(entry)(entry) as Build | { default?: Build; build?: Build };

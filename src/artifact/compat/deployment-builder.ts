@@ -56,10 +56,12 @@ export default class DeploymentBuilder {
 
   /** Runs a shell command in the project with its `node_modules/.bin` in the path. Rejects when it fails. */
   exec(command: string, { cwd = this.appDir, env = process.env, silent = false }: ExecOptions = {}): Promise<void> {
-    if (this.#stage.skipFramework) {
+    if (this.#stage.skipCommands) {
       console.log(`skipped: ${command}`);
       return Promise.resolve();
     }
+    if (!existsSync(cwd))
+      return Promise.reject(new Error(`\`${command}\`: the folder ${relative(this.appDir, cwd)} does not exist`));
     const PATH = [join(this.appDir, 'node_modules', '.bin'), env.PATH].join(delimiter);
     return new Promise((resolve, reject) => {
       const child = spawn(command, {

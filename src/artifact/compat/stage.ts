@@ -18,8 +18,8 @@ export interface StageRequests {
 export interface StageContext {
   readonly projectDir: string;
   readonly stageDir: string;
-  /** Commands of the framework are not run. */
-  readonly skipFramework: boolean;
+  /** `builder.exec` runs nothing: it is the framework's build that was to be skipped. */
+  readonly skipCommands: boolean;
   /** Absolute path of the routes file. */
   readonly routesFile: string;
   readonly requests: StageRequests;
@@ -40,7 +40,7 @@ export function currentStage(): StageContext {
   holder[SLOT] ??= {
     projectDir: process.cwd(),
     stageDir: join(process.cwd(), '.selvedge', 'stage'),
-    skipFramework: false,
+    skipCommands: false,
     routesFile: join(process.cwd(), 'routes.js'),
     requests: newRequests(),
   };
@@ -54,9 +54,10 @@ export interface StageDirectories {
   readonly sources: string;
 }
 
+/** Names that installed connectors spell out themselves. */
 export const stageDirectories = (stageDir: string): StageDirectories => ({
-  server: join(stageDir, 'server'),
-  assets: join(stageDir, 'assets'),
-  permanentAssets: join(stageDir, 'assets-permanent'),
-  sources: join(stageDir, 'sources'),
+  server: join(stageDir, 'lambda'),
+  assets: join(stageDir, 's3'),
+  permanentAssets: join(stageDir, 's3-permanent'),
+  sources: join(stageDir, 'src'),
 });
