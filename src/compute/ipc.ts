@@ -36,6 +36,8 @@ export interface StartMessage {
     | { readonly kind: 'command'; readonly command: string; readonly args: readonly string[] };
   readonly port: number;
   readonly loadMs: number;
+  /** The branding's, for surrogate keys and the like that project code writes. */
+  readonly headerPrefix?: string;
 }
 
 export type ToGuest =
@@ -70,6 +72,8 @@ export interface RunRequest {
   readonly routeId: string;
   readonly params: Readonly<Record<string, string | string[]>>;
   readonly protocol: 'http' | 'https';
+  /** On error routes: the status that failed. */
+  readonly failedStatus?: number;
 }
 
 /** Response side of the run header: JSON in ASCII. */
@@ -84,6 +88,8 @@ export interface RunReply {
   readonly wp?: number;
   readonly wz?: number;
   readonly pu?: number;
+  /** Null: started and not ended. */
+  readonly userTimings?: readonly (readonly [name: string, ms: number | null])[];
 }
 
 /** Head of a broker frame: 4 bytes length (big endian), this as JSON, then the body. */

@@ -41,6 +41,8 @@ export interface ComputeOptions {
   readonly projectCrashed: 534 | 549;
   /** True for names of the platform: not counted against `headerCount`. */
   readonly isPlatformHeader: (lowerName: string) => boolean;
+  /** The branding's header prefix, for what project code may write under it. Default: the native one. */
+  readonly headerPrefix?: string;
   /** Prefix of `…_ENVIRONMENT_NAME` and its companions. Default `SELVEDGE`. */
   readonly variablePrefix?: string;
   /** Longest a bundle may load before it counts as failed. Default `responseMs`. */

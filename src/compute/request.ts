@@ -12,7 +12,7 @@ const HEAD_BYTES = 4_194_304;
 const EXPECTS_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
 export function outgoingRequest(worker: Worker, { token, call }: WorkerRun): RequestOptions {
-  const { request, target, params } = call;
+  const { request, target, params, failedStatus } = call;
   const fields = request.fields.clone();
   const length = declaredLength(fields);
   fields.deleteWhere((name) => HOP_BY_HOP.has(name) || name === 'expect' || name === 'content-length');
@@ -31,7 +31,8 @@ export function outgoingRequest(worker: Worker, { token, call }: WorkerRun): Req
     if (call.runnable.app?.kind === 'module') fields.append(worker.runHeader, token);
     return { ...common, headers: fields.raw, host: worker.appHost, port: worker.port };
   }
-  const run: RunRequest = { token, routeId: target.routeId, params, protocol: request.protocol };
+  const failed = failedStatus === undefined ? {} : { failedStatus };
+  const run: RunRequest = { token, routeId: target.routeId, params, protocol: request.protocol, ...failed };
   fields.append(worker.runHeader, Buffer.from(JSON.stringify(run)).toString('base64url'));
   return { ...common, headers: fields.raw, socketPath: worker.socketPath };
 }

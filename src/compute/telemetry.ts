@@ -41,6 +41,7 @@ export function workerTelemetry(worker: Worker, handover: Handover, nowMs: numbe
       wz: reply?.wz,
       wbt: wt,
       pu: reply?.pu,
+      ...(reply?.userTimings ? { userTimings: reply.userTimings } : {}),
     },
   };
 }

@@ -25,6 +25,8 @@ export interface ComputeCall {
   readonly target: { readonly kind: 'route'; readonly routeId: string } | { readonly kind: 'app' };
   /** Path parameters of the matched route. */
   readonly params: Readonly<Record<string, string | string[]>>;
+  /** On an error route: the status that failed, kept unless the handler gives another. */
+  readonly failedStatus?: number;
   readonly request: HttpRequest;
   readonly requestId: string;
   readonly clientIp: string;
@@ -62,6 +64,8 @@ export interface ComputeTelemetry {
     readonly wz?: number;
     readonly wbt?: number;
     readonly pu?: number;
+    /** The project's own timings in order, ms; null where one was started and not ended. */
+    readonly userTimings?: readonly (readonly [name: string, ms: number | null])[];
   };
 }
 

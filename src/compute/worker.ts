@@ -231,6 +231,7 @@ export class Worker {
           : runnable.app,
       port: this.port,
       loadMs: this.#room.loadMs,
+      ...(this.#room.headerPrefix === undefined ? {} : { headerPrefix: this.#room.headerPrefix }),
     });
   }
 

@@ -54,11 +54,16 @@ async function run(exchange: Exchange, settings: PopSettings, status: number): P
   if (action.kind === 'send') return sendAnswer(action, status);
   const local = localAnswer(exchange, settings, false);
   if (local) return local;
-  const call = { whole: false, signal: AbortSignal.timeout(settings.limits['compute.responseMs']) };
+  const call = {
+    whole: false,
+    failedStatus: status,
+    signal: AbortSignal.timeout(settings.limits['compute.responseMs']),
+  };
   const answer = needsGlobal(exchange, settings, false)
     ? await askGlobal(exchange, settings, { ...call, mode: 'pass', catchStatus: status })
     : await dial(exchange, settings, call);
-  // A page that the project renders says 200 because nothing told it otherwise: the failure's own status stays.
+  if (action.kind === 'worker') return answer;
+  // A file or the app's own page says 200 because nothing told it otherwise: the failure's own status stays.
   return answer.status === 200 ? { ...answer, status, reason: '' } : answer;
 }
 

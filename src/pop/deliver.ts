@@ -115,10 +115,17 @@ function appendServerTiming(fields: Fields, exchange: Exchange, { branding, name
   const members = [
     ...(exchange.cached ? [`${branding.cookiePrefix}-cache;desc="${LEVELS[exchange.level] ?? 'MISS'}"`] : []),
     `edge_pop;desc="${name}"`,
+    ...userTimings(fields.get(`${branding.headerPrefix}-user-t`)),
     ...(routes.length > 0 ? [`xrj;desc="${encodeURIComponent(JSON.stringify(routes.at(-1)))}"`] : []),
   ];
   const present = fields.get('server-timing');
   fields.set('server-timing', [...(present ? [present] : []), ...members].join(', '));
+}
+
+/** The project's own timings of this request, as browsers read them; one that was not ended has no duration. */
+function userTimings(text: string | undefined): string[] {
+  const timings = text?.split(',').map((timing) => timing.split('=', 2)) ?? [];
+  return timings.filter(([, ms]) => ms !== 'na').map(([timing, ms]) => `${timing};dur=${ms}`);
 }
 
 /** Hosts that the platform made up are not for search engines, unless the project wants it. */

@@ -26,6 +26,8 @@ import { roleLetter } from './telemetry.ts';
 export interface DialOptions extends OutboundOptions {
   readonly signal: AbortSignal;
   readonly onInformation?: (status: number, fields: Fields) => void;
+  /** The exchange runs an error route for this status. */
+  readonly failedStatus?: number;
 }
 
 type ActionOf<Kind extends Action['kind']> = Extract<Action, { kind: Kind }>;
@@ -215,6 +217,7 @@ async function workerAnswer(
     runnable,
     target,
     params: exchange.plan!.params,
+    ...(options.failedStatus === undefined ? {} : { failedStatus: options.failedStatus }),
     request: outboundRequest(exchange, settings, options),
     requestId: exchange.requestId,
     clientIp: exchange.client.ip,
@@ -225,7 +228,8 @@ async function workerAnswer(
   exchange.telemetry.metrics({ ...scheduler });
   exchange.telemetry.status('p', response.status);
   if (worker) {
-    const { wi, ...figures } = worker;
+    const { wi, userTimings, ...figures } = worker;
+    exchange.userTimings = userTimings ?? [];
     exchange.workerInstance = wi;
     exchange.telemetry.component('wi', wi);
     exchange.telemetry.metrics({ ...figures });
@@ -257,8 +261,11 @@ function asUpstreamResponse(response: HttpResponse, exchange: Exchange, settings
   const fields = stripReserved(endToEndFields(response.fields), reservedHeaderPrefixes, [
     `${headerPrefix}-surrogate-key`,
     `${headerPrefix}-upstream-requests`,
-    `${headerPrefix}-user-t`,
   ]).deleteWhere(isLinkField);
+  if (exchange.userTimings.length > 0) {
+    const timings = exchange.userTimings.map(([name, ms]) => `${name}=${ms ?? 'na'}`);
+    fields.set(`${headerPrefix}-user-t`, timings.join(','));
+  }
   const { request, plan } = exchange;
   for (const { ops, params } of plan!.upstreamResponseOps) {
     applyResponseOps(ops, fields, { ...request, params });

@@ -47,6 +47,8 @@ export class Exchange {
   attempts: readonly Attempt[] = [];
   /** Worker instance that answered. */
   workerInstance: string | undefined;
+  /** Timings of project code that answered; null: not ended. */
+  userTimings: readonly (readonly [name: string, ms: number | null])[] = [];
   backend: string | undefined;
   backendAddress: string | undefined;
   /** Whether the global POP was asked. */

@@ -84,7 +84,7 @@ async function answer(
   const onInformation = server.inform.bind(server);
   if (context.catchStatus !== undefined) {
     planCatch(exchange, context.catchStatus);
-    return dial(exchange, settings, { whole: false, signal });
+    return dial(exchange, settings, { whole: false, signal, failedStatus: context.catchStatus });
   }
   if (exchange.plan!.action === null) throw new Fault({ cause: 'route.none', hop: 'global' });
   if (context.mode === 'pass') return dial(exchange, settings, { whole: context.whole, signal, onInformation });

@@ -76,7 +76,10 @@ export interface RunOptions {
   readonly mark: (metric: 'wr' | 'wa' | 'wp' | 'wz', ms: number) => void;
   /** On error routes: the status that failed, kept unless the handler sets another. */
   readonly status?: number;
-  /** Receives the project's own timings; without it they become a Server-Timing field of the response. */
+  /**
+   * Receives the project's own timings, NaN where one begins; without it they become a Server-Timing field of the
+   * response.
+   */
   readonly userTiming?: (name: string, ms: number) => void;
   /** Prefix of surrogate keys and the like; default: that of the default branding. */
   readonly headerPrefix?: string;

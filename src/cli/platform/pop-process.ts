@@ -199,6 +199,8 @@ function composeCompute({ config }: PopSpec, runDir: string, log: ServerLog): Co
     onLog: (line) => log.write(line),
     projectCrashed: codes.projectCrashed,
     isPlatformHeader: (name) => name.startsWith(`${branding.headerPrefix}-`),
+    headerPrefix: branding.headerPrefix,
+    variablePrefix: branding.cookiePrefix.toUpperCase().replace(/[^A-Z0-9]/g, '_'),
   });
 }
 

@@ -92,11 +92,13 @@ async function answer(exchange: Exchange): Promise<void> {
   const startedMs = performance.now();
   running.add(run.token);
   const marks: Marks = {};
+  const timings = new Map<string, number | null>();
   const figures = () => ({
     wt: Math.round(performance.now() - startedMs),
     wm: Math.round(process.memoryUsage.rss() / 1_048_576),
     pu: run.outgoingMs > 0 ? Math.round(run.outgoingMs) : undefined,
     ...marks,
+    ...(timings.size > 0 ? { userTimings: [...timings] } : {}),
   });
   try {
     const result = await router.run({
@@ -107,6 +109,9 @@ async function answer(exchange: Exchange): Promise<void> {
       mark: (metric, ms) => {
         marks[metric] = Math.round((marks[metric] ?? 0) + ms);
       },
+      userTiming: (name, ms) => void timings.set(name, Number.isFinite(ms) ? Math.round(ms * 10) / 10 : null),
+      ...(asked.failedStatus === undefined ? {} : { status: asked.failedStatus }),
+      ...(options.headerPrefix === undefined ? {} : { headerPrefix: options.headerPrefix }),
     });
     const problem = malformation(result);
     if (problem) refuse(exchange, { kind: 'malformed', message: problem }, figures());

@@ -88,7 +88,7 @@ export class LiveExchange {
     const asset = assetPathOf(path, this.request);
     const found = asset === null ? null : await this.#run.host.asset(asset);
     if (found) {
-      this.response.adopt(found);
+      this.#adopt(found);
       if (options.statusCode !== undefined) this.response.statusCode = options.statusCode;
       if (options.statusMessage !== undefined) this.response.statusMessage = options.statusMessage;
     } else if (options.onNotFound) await notFound();
@@ -120,9 +120,18 @@ export class LiveExchange {
       await transformRequest?.(this.request);
     });
     const received = await this.#timed('wp', () => call(this.request.toGuest()));
-    this.response.adopt(received);
+    this.#adopt(received);
     if (transformResponse)
       await this.#timed('wz', async () => void (await transformResponse(this.response, this.request)));
+  }
+
+  /** On an error route a page that was fetched says 200 because nobody told it otherwise. */
+  #adopt(received: GuestResponse): void {
+    this.response.adopt(received);
+    const { status } = this.#run;
+    if (status === undefined || received.status !== 200) return;
+    this.response.statusCode = status;
+    this.response.statusMessage = '';
   }
 
   async #address({ path, headers, removeEmptySearchParamValues }: ProxyOptions): Promise<void> {

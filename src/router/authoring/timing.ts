@@ -15,6 +15,7 @@ export class Timing {
 
   start(): this {
     this.#totalMs = 0;
+    currentRun()?.options.userTiming?.(this.name, Number.NaN);
     return this.resume();
   }
 
