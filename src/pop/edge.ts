@@ -159,7 +159,9 @@ async function respond(
 ): Promise<void> {
   try {
     const delivery = await server.respond(response);
-    if (delivery.error !== undefined && exchange.fault === null) takeFault(delivery.error, exchange, settings);
+    // A body that ended because its client left is nobody's failure (rule R8).
+    if (delivery.error !== undefined && exchange.fault === null && !server.signal.aborted)
+      takeFault(delivery.error, exchange, settings);
     settings.record(accessRecord(exchange, settings, response, delivery));
   } catch (error) {
     if (server.headSent) {

@@ -3,7 +3,8 @@
  * finds the deployment again and only deploys anew when the project's files have changed.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PlatformConfig } from '../../config/platform.ts';
@@ -22,6 +23,8 @@ export interface Example {
 }
 
 const FOLDER = fileURLToPath(new URL('../../../examples/storefront', import.meta.url));
+/** Where a build leaves its output. */
+const BUILT = join('storefront', '.selvedge');
 const ORIGIN_PORT = 4173;
 const ENVIRONMENT = ['--project', 'storefront', '--environment', 'default'];
 
@@ -29,17 +32,37 @@ export async function startExample(config: PlatformConfig, platform: RunningPlat
   if (!platform.control || !platform.http)
     throw new Error('--example needs the roles edge and control on this machine');
   const kept = join(config.data, 'example.json');
-  const known = (await readFile(kept, 'utf8').then(JSON.parse, () => ({}))) as { originPort?: number; url?: string };
+  const known = (await readFile(kept, 'utf8').then(JSON.parse, () => ({}))) as Partial<Deployed>;
   const origin = await startOrigin(known.originPort ?? ORIGIN_PORT);
   const control = ['--to', platform.control.url, '--token', platform.control.token];
   try {
-    const url = await deployExample(origin.port, control, io);
-    await replaceFile(kept, JSON.stringify({ originPort: origin.port }));
+    const now: Deployed = { originPort: origin.port, sources: await fingerprint() };
+    if (known.originPort !== now.originPort || known.sources !== now.sources) {
+      await deployExample(origin.port, control, io);
+      await replaceFile(kept, JSON.stringify(now));
+    }
+    const url = `http://storefront-default.${config.domain}:${new URL(platform.http).port || 80}`;
     return { url, curl: `curl -si ${url}/api/products | head -40`, stop: () => stopOrigin(origin.process) };
   } catch (error) {
     await stopOrigin(origin.process);
     throw error;
   }
+}
+
+/** What the example was last deployed from. */
+interface Deployed {
+  readonly originPort: number;
+  readonly sources: string;
+}
+
+/** Changes with the version of the platform and with every file of the example. */
+async function fingerprint(): Promise<string> {
+  const hash = createHash('sha256').update(version());
+  const names = await readdir(FOLDER, { recursive: true, withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  for (const file of files.filter((name) => !name.includes(BUILT)).sort())
+    hash.update(file).update(await readFile(file));
+  return hash.digest('hex');
 }
 
 interface Origin {
@@ -66,21 +89,14 @@ async function stopOrigin(child: ChildProcess): Promise<void> {
   await promise;
 }
 
-async function deployExample(originPort: number, control: string[], io: CliIo): Promise<string> {
+async function deployExample(originPort: number, control: string[], io: CliIo): Promise<void> {
   process.env.STOREFRONT_ORIGIN_PORT = String(originPort);
   await cli(['env', 'set', `API_URL=http://127.0.0.1:${originPort}`, ...ENVIRONMENT, ...control, '--json'], io);
-  const deployed = await cli(['deploy', FOLDER, ...ENVIRONMENT, ...control, '--json'], io);
-  return (JSON.parse(deployed) as { url: string }).url;
+  await cli(['deploy', FOLDER, ...ENVIRONMENT, ...control, '--json'], io);
 }
 
-/** One command of the ordinary command line; its JSON. Its progress goes where ours goes. */
-async function cli(argv: string[], io: CliIo): Promise<string> {
-  const printed: string[] = [];
-  const code = await runCli(
-    argv,
-    { commands: COMMANDS, version: version() },
-    { ...io, out: (text) => void printed.push(text) },
-  );
+/** One command of the ordinary command line. Its progress goes where ours goes. */
+async function cli(argv: string[], io: CliIo): Promise<void> {
+  const code = await runCli(argv, { commands: COMMANDS, version: version() }, { ...io, out: () => {} });
   if (code !== 0) throw new Error(`the example could not be deployed (selvedge ${argv[0]} ended with ${code})`);
-  return printed.join('');
 }

@@ -27,3 +27,6 @@ export type FromPop =
   | { readonly booted: true }
   | { readonly ready: { readonly port: number } }
   | { readonly failed: string };
+
+/** First argument of a process that is a POP and not a command line. */
+export const POP_PROCESS = '--pop-process';

@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock } from '../../base/clock.ts';
-import type { FromPop, PopSpec, ToPop } from './spec.ts';
+import { type FromPop, POP_PROCESS, type PopSpec, type ToPop } from './spec.ts';
 
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const FIRST_PAUSE_MS = 50;
@@ -119,6 +119,3 @@ class Supervised implements SupervisedPop {
 
 /** After the grace period a process has this long to end by itself. */
 const KILL_AFTER_MS = 2_000;
-
-/** First argument of a process that is a POP and not a command line. */
-export const POP_PROCESS = '--pop-process';
