@@ -65,7 +65,8 @@ export function sendBody(
 ): void {
   if (body === null || Buffer.isBuffer(body)) return void request.end(body ?? undefined);
   // The head goes at once: who streams may wait for an answer before saying more.
-  request.flushHeaders();
+  // Not `flushHeaders`: that would encode bytes beyond ASCII once more, as UTF-8.
+  request.write('', 'latin1');
   let seen = 0;
   const stop = (): void => {
     body.off('data', onData);

@@ -89,7 +89,8 @@ function pump(res: ServerResponse, framed: Framed, body: Readable, hooks: SendHo
     end();
   });
   // A head without a first byte to travel with goes alone: the client of an event stream waits for it.
-  if (body.readableLength === 0) res.flushHeaders();
+  // Not `flushHeaders`: that would encode bytes beyond ASCII once more, as UTF-8.
+  if (body.readableLength === 0) res.write('', 'latin1');
   body.on('data', onData);
   return promise;
 }

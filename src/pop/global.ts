@@ -8,6 +8,7 @@ import type { FetchPlan } from '../cache/types.ts';
 import { deliver } from '../http/deliver.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { Fields } from '../http/fields.ts';
+import { appendVia } from '../http/forwarded.ts';
 import type { Body, HttpResponse } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
 import { dial } from './dial.ts';
@@ -166,6 +167,7 @@ function onTheLink(response: HttpResponse, exchange: Exchange, settings: PopSett
     ...(backend === undefined ? {} : { backend }),
     ...(backendAddress === undefined ? {} : { backendAddress }),
   };
+  appendVia(fields, '1.1', settings.name);
   fields.delete('content-length').set(LINK_REPORT, encodeReport(report));
   const { body, trailers } = endedBody(response);
   return { status: response.status, reason: response.reason ?? '', fields, body, trailers };

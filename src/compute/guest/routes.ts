@@ -174,7 +174,8 @@ async function stream(exchange: Exchange, result: GuestStream, figures: Omit<Run
   const { options, request, response, run } = exchange;
   const headers = withoutFields(result.headers, [options.runHeader, 'connection', 'transfer-encoding', 'keep-alive']);
   head(response, result, [...headers, options.runHeader, ascii({ whole: false, ...figures })]);
-  response.flushHeaders();
+  // Not `flushHeaders`: that would encode bytes beyond ASCII once more, as UTF-8.
+  response.write('', 'latin1');
   const body = 'getReader' in result.stream ? Readable.fromWeb(result.stream as never) : (result.stream as Readable);
   if (bodiless(request, result.status)) {
     body.destroy();
