@@ -139,9 +139,17 @@ function finish(result: Output, { projectDir, entry }: BundleRequest, external: 
     errors: problems.errors,
     warnings: problems.warnings,
     code: file('js'),
-    map: file('.map'),
+    map: withoutOwnSources(file('.map')),
     external: [...external].sort(),
   };
+}
+
+/** Our own code keeps its line numbers, but a worker need not load its text with every project. */
+function withoutOwnSources(map: string): string {
+  if (map === '') return map;
+  const parsed = JSON.parse(map) as { sources: string[]; sourcesContent: (string | null)[] };
+  const keep = (text: string | null, at: number) => (parsed.sources[at]!.startsWith('selvedge:') ? null : text);
+  return JSON.stringify({ ...parsed, sourcesContent: parsed.sourcesContent.map(keep) });
 }
 
 /** The same map with absolute sources, for running the bundle away from the project during a build. */

@@ -50,8 +50,7 @@ export async function collectServer(request: ServerRequest, problems: Problems):
   if (staged) await addFolder(stageDirectories(staged.stageDir).server, '', files, problems);
   const app = await stageApp(request, problems);
   for (const [path, file] of app?.files ?? []) files.set(path, file);
-  if (need === 'app' && app === null && request.production && !problems.failed)
-    refuseMissingApp(request, problems);
+  if (need === 'app' && app === null && request.production && !problems.failed) refuseMissingApp(request, problems);
   files.set(ROUTES_BUNDLE, routes.code);
   files.set(`${ROUTES_BUNDLE}.map`, routes.map);
   if (problems.failed) return null;
