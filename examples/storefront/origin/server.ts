@@ -128,7 +128,10 @@ async function main(): Promise<void> {
   });
   if (process.send) process.send({ port: origin.port });
   else console.log(`origin on http://127.0.0.1:${origin.port}`);
-  const stop = (): void => void origin.close().then(() => process.connected && process.disconnect());
+  const stop = async (): Promise<void> => {
+    await origin.close();
+    if (process.connected) process.disconnect?.();
+  };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
   process.once('disconnect', stop);
 }
