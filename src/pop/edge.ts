@@ -125,7 +125,14 @@ async function prefetched(
     return cached.response;
   }
   if (settings.link === null) return none();
-  return askGlobal(exchange, settings, { mode: 'lookup', whole: true, signal });
+  try {
+    return await askGlobal(exchange, settings, { mode: 'lookup', whole: true, signal });
+  } catch (error) {
+    if (!(error instanceof Fault && error.why === 'cache.prefetch-miss')) throw error;
+    // Both stores were looked into because this POP has them both to look into: the answer is its own.
+    exchange.faultRaisedBy = undefined;
+    return none();
+  }
 }
 
 function cacheRequest(exchange: Exchange, settings: PopSettings, key: CacheKey): CacheRequest {
