@@ -3,6 +3,7 @@
  * (0 success, 1 what was asked failed, 2 wrong usage), never a stack trace for a user's mistake.
  */
 import { Command, CommanderError, Option } from 'commander';
+import { ConfigError } from '../config/load.ts';
 import {
   type CliIo,
   type CommandContext,
@@ -127,7 +128,7 @@ function report(error: unknown, io: CliIo): number {
   io.err(`selvedge: ${text}\n`);
   if (error instanceof CommandFailed) for (const line of error.details) io.err(`  ${line}\n`);
   if (io.env.SELVEDGE_DEBUG) io.err(`${error instanceof Error ? describeStack(error) : ''}\n`);
-  return error instanceof UsageError ? 2 : 1;
+  return error instanceof UsageError || error instanceof ConfigError ? 2 : 1;
 }
 
 function describeStack(error: Error): string {

@@ -46,8 +46,8 @@ export function openRoom(options: ComputeOptions): Room {
 }
 
 function privateDirectory(runDir: string): string {
-  const parent = join(runDir, 'c-XXXXXX').length <= SOCKET_PATH_CHARS ? runDir : tmpdir();
-  return mkdtempSync(join(parent, 'c-'));
+  const parent = join(runDir, 'selvedge-XXXXXX').length <= SOCKET_PATH_CHARS ? runDir : tmpdir();
+  return mkdtempSync(join(parent, 'selvedge-'));
 }
 
 export async function closeRoom(room: Room): Promise<void> {

@@ -34,6 +34,16 @@ const RULES: readonly Rule[] = [
     message: 'is needed with pop.role edge: an edge POP forwards to its global POP',
   },
   {
+    path: 'pop.linkToken',
+    broken: ({ pop }) => pop.role === 'edge' && pop.linkToken === undefined,
+    message: 'is needed with pop.role edge: an edge POP proves itself to its global POP with it',
+  },
+  ...(['url', 'token'] as const).map((member) => ({
+    path: `control.${member}`,
+    broken: ({ pop, control }: PlatformConfig) => hasNoControl(pop.role) && control[member] === undefined,
+    message: 'is needed on a machine that does not run the control plane itself',
+  })),
+  {
     path: 'listen.tlsPort',
     broken: ({ listen }) => listen.tlsPort !== undefined && (!listen.certFile || !listen.keyFile),
     message: 'needs listen.certFile and listen.keyFile',
@@ -69,6 +79,8 @@ const RULES: readonly Rule[] = [
     message: 'must not be larger than cache.memoryBytes',
   },
 ];
+
+const hasNoControl = (role: PlatformConfig['pop']['role']): boolean => role !== 'all' && role !== 'control';
 
 export function* crossProblems(config: PlatformConfig): Generator<{ path: string; message: string }> {
   for (const { path, broken, message } of RULES) if (broken(config)) yield { path, message };

@@ -119,7 +119,14 @@ compute: 3
       problemsOf(
         'pop: { role: edge }\nlisten: { tlsPort: 443 }\nlimits: { pop: { silenceMs: 5, heartbeatMs: 9 } }',
       ).map((problem) => problem.split(' ').slice(0, 2).join(' ')),
-      ['c.yaml pop.global', 'c.yaml:2 listen.tlsPort', 'c.yaml:3 limits.pop.silenceMs'],
+      [
+        'c.yaml pop.global',
+        'c.yaml pop.linkToken',
+        'c.yaml control.url',
+        'c.yaml control.token',
+        'c.yaml:2 listen.tlsPort',
+        'c.yaml:3 limits.pop.silenceMs',
+      ],
     );
   });
 

@@ -1,6 +1,6 @@
 /** The control plane as one value: opened on a data directory, serving the Control API, closed in order. */
-import { access, constants, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, mkdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type BlobStore, openBlobStore } from './blobs.ts';
 import { Control } from './control.ts';
@@ -92,10 +92,25 @@ export async function startControl(options: ControlServerOptions): Promise<Contr
 /** Makes the directory, readable by its owner only: environment variables lie in it. */
 export async function makeDataDir(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    await access(dataDir, constants.W_OK);
+    await makeFolders(dataDir);
+    if (!(await stat(dataDir)).isDirectory()) throw Object.assign(new Error(), { code: 'it is a file' });
+    await access(dataDir, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw dataDirError(dataDir, error);
+  }
+}
+
+/** Not Node's own `recursive`: where the kernel lets nobody create anything (`/proc`), that never returns. */
+async function makeFolders(path: string): Promise<void> {
+  const make = (): Promise<void> => mkdir(path, { mode: 0o700 });
+  try {
+    await make();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolders(dirname(path));
+    await make();
   }
 }
 
@@ -107,9 +122,18 @@ function openStore(dataDir: string, domain: string, clock: Clock): ControlStore 
   }
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'no permission to write there',
+  EPERM: 'no permission to write there',
+  ENOENT: 'it cannot be made there',
+  ENOTDIR: 'a part of the path is a file',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+};
+
 function dataDirError(dataDir: string, cause: unknown): Error {
   const { code, message } = cause as NodeJS.ErrnoException;
-  const why = code === undefined || code === 'ERR_SQLITE_ERROR' ? message : code;
+  const why = code === undefined || code === 'ERR_SQLITE_ERROR' ? message : (REASONS[code] ?? code);
   return new Error(`the data directory ${dataDir} cannot be used (${why}); choose another with --data`, { cause });
 }
 

@@ -20,9 +20,13 @@ async function start(context: CommandContext): Promise<number> {
   const stop = stopRequested();
   const config = configOf(context);
   const report = (message: string): void => io.err(`${message}\n`);
-  const platform = await startPlatform(config, report).catch((error: Error) => {
+  const giveUp = new AbortController();
+  void stop.then(() => giveUp.abort());
+  const platform = await startPlatform(config, { report, signal: giveUp.signal }).catch((error: Error) => {
+    if (giveUp.signal.aborted) return null;
     throw new CommandFailed(error.message, [], error);
   });
+  if (platform === null) return 0;
   let example: Example | null = null;
   try {
     example = flag('example') ? await startExample(config, platform, io) : null;

@@ -7,9 +7,6 @@ import { replaceFile } from '../../control/discovery.ts';
 
 export async function loadLinkToken(config: PlatformConfig): Promise<string> {
   if (config.pop.linkToken !== undefined) return config.pop.linkToken;
-  if (config.pop.role === 'edge') {
-    throw new Error('pop.linkToken must be the one of the global POP, because this machine runs only the edge');
-  }
   const path = join(config.data, 'link-token');
   const kept = await readFile(path, 'utf8').catch(() => '');
   if (kept.trim() !== '') return kept.trim();

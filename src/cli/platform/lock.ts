@@ -1,36 +1,23 @@
 /**
- * One platform per data directory. The lock is a socket, not a file with a number in it: whatever kills the process,
- * the kernel lets go of it, and a leftover name is recognised because nobody answers.
+ * One platform per data directory. The lock is the kernel's own on a file, taken through SQLite: whatever kills the
+ * process, the kernel lets go of it, and of two that start at the same moment exactly one gets it.
  */
-import { rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 
-/** Rejects when another platform runs with the directory. Resolves with the function that lets go. */
-export async function lockDataDir(data: string): Promise<() => Promise<void>> {
-  const path = join(data, 'lock');
-  // Unix socket names are short; a deep data directory is reached relative to the working directory.
-  const name = path.length < 100 ? path : join('.', path.slice(process.cwd().length + 1));
-  if (await answers(name)) throw new Error(`another platform already runs with the data directory ${data}`);
-  await rm(path, { force: true });
-  const server = createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(new Error(`the data directory ${data} cannot be locked (${error.message})`)),
-    );
-    server.listen(name, resolve);
-  });
-  server.unref();
-  return () => new Promise((resolve) => server.close(() => resolve()));
-}
+const BUSY = 5;
 
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
+/** Throws a sentence for people when another platform runs with the directory. Returns the function that lets go. */
+export function lockDataDir(data: string): () => void {
+  let file: DatabaseSync | undefined;
+  try {
+    file = new DatabaseSync(join(data, 'platform.lock'));
+    file.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    file?.close();
+    const { errcode, message } = error as Error & { errcode?: number };
+    if (errcode === BUSY) throw new Error(`another platform already runs with the data directory ${data}`);
+    throw new Error(`the data directory ${data} cannot be locked (${message}); choose another with --data`);
+  }
+  return () => file.close();
 }

@@ -2,6 +2,7 @@
  * The platform on this machine: control plane in this process, one process for the global POP with compute, and the
  * edge processes on one port. What `role` leaves out runs elsewhere and is found through the configuration.
  */
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { PlatformConfig } from '../../config/platform.ts';
 import { type ControlAddress, loadToken, removeControlAddress, writeControlAddress } from '../../control/discovery.ts';
@@ -22,25 +23,34 @@ export interface RunningPlatform {
   stop(): Promise<void>;
 }
 
+export interface StartOptions {
+  readonly report: (message: string) => void;
+  /** Gives the start up: it rejects, and nothing is left running. */
+  readonly signal?: AbortSignal;
+}
+
 /** Rejects with a sentence for people; then nothing is left running. */
-export async function startPlatform(
-  config: PlatformConfig,
-  report: (message: string) => void,
-): Promise<RunningPlatform> {
+export async function startPlatform(config: PlatformConfig, options: StartOptions): Promise<RunningPlatform> {
+  const { report, signal } = options;
   await makeDataDir(config.data);
-  const unlock = await lockDataDir(config.data);
-  const parts: Parts = { pops: [], control: null };
+  const unlock = lockDataDir(config.data);
+  const parts: Parts = { edges: [], global: null, control: null };
+  const giveUp = (): void => void stopParts(parts, config, 0);
+  signal?.addEventListener('abort', giveUp);
   try {
     return await start(config, report, parts, unlock);
   } catch (error) {
     await stopParts(parts, config, 0);
-    await unlock();
+    unlock();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
   }
 }
 
 interface Parts {
-  pops: SupervisedPop[];
+  edges: readonly SupervisedPop[];
+  global: SupervisedPop | null;
   control: ControlServer | null;
 }
 
@@ -48,7 +58,7 @@ async function start(
   config: PlatformConfig,
   report: (message: string) => void,
   parts: Parts,
-  unlock: () => Promise<void>,
+  unlock: () => void,
 ): Promise<RunningPlatform> {
   const { role } = config.pop;
   const runs = (...roles: string[]): boolean => role === 'all' || roles.includes(role);
@@ -62,13 +72,13 @@ async function start(
   const edges = runs('edge')
     ? Array.from({ length: config.pop.processes }, (_, at) => supervisePop(`edge-${at + 1}`, edgeSpecFor(at), options))
     : [];
-  parts.pops = [...edges, ...(global ? [global] : [])];
+  Object.assign(parts, { edges, global });
 
   let httpPort = config.listen.port;
   const control = runs('control') ? await composeControl(config, () => httpPort) : null;
   parts.control = control;
   const address = control ? { url: control.url, token: await tokenOf(config) } : remoteControl(config);
-  const ownSockets = control ? [{ host: config.control.host, port: control.port }] : [];
+  const ownSockets = control ? [{ host: config.control.host, port: control.port }] : socketsOf(config);
   const base = { config, control: address, linkToken, ownSockets };
 
   let link: string | null = config.pop.global ?? null;
@@ -87,7 +97,7 @@ async function start(
     link: global ? link : null,
     async stop() {
       await stopParts(parts, config, config.limits.drainMs);
-      await unlock();
+      unlock();
     },
   };
 
@@ -144,10 +154,21 @@ function remoteControl({ control }: PlatformConfig): ControlAddress {
   throw new Error('control.url and control.token must name the control plane, because this machine does not run it');
 }
 
-async function stopParts({ pops, control }: Parts, config: PlatformConfig, graceMs: number): Promise<void> {
+/** Of the machines that run what this one does not; names are resolved by nobody here, so only addresses count. */
+function socketsOf({ control, pop }: PlatformConfig): { host: string; port: number }[] {
+  return [control.url, pop.global]
+    .filter((url) => url !== undefined)
+    .map((url) => new URL(url))
+    .map(({ hostname, port, protocol }) => ({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: Number(port || (protocol === 'https:' ? 443 : 80)),
+    }))
+    .filter(({ host }) => isIP(host) !== 0);
+}
+
+async function stopParts({ edges, global, control }: Parts, config: PlatformConfig, graceMs: number): Promise<void> {
   if (control) await removeControlAddress(config.data);
   // Edges first: what they still have may need the global POP.
-  const [global, ...edges] = pops.toReversed();
   await Promise.all(edges.map((edge) => edge.stop(graceMs)));
   await global?.stop(graceMs);
   await control?.close();

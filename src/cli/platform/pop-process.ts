@@ -2,7 +2,6 @@
  * A POP process: composes the rooms into one POP, serves until it is told to drain, and ends with its parent. Ctrl-C
  * reaches every process of a terminal; only the supervisor acts on it.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
@@ -62,8 +61,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   const report: Report = (message, error) =>
     console.error(`${spec.processName}: ${message}`, ...(error === undefined ? [] : [error]));
   const logs = openLogs(spec, report);
-  const runDir = await mkdtemp(join(tmpdir(), 'selvedge-run-'));
-  const compute = spec.compute ? composeCompute(spec, runDir, logs.server) : null;
+  const compute = spec.compute ? composeCompute(spec, logs.server) : null;
   const blobs = await openBlobStore(join(config.data, 'blobs'), systemClock);
   const source = createBlobSource({ blobs, address: async () => spec.control });
   const prohibited = new Prohibited({ networks: config.upstream.prohibited, sockets: spec.ownSockets });
@@ -93,7 +91,9 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   });
   const feed = followFeed(spec, pop, report);
   const listener = composeListener(spec, pop);
-  const { port } = await listener.listen(spec.listen);
+  const { port } = await listener.listen(spec.listen).catch((error: Error) => {
+    throw listenError(error, spec);
+  });
   if (role === 'global') prohibited.add({ host: spec.listen.host, port });
   await feed.ready;
   return { port, close: (graceMs) => closeAll(graceMs) };
@@ -103,8 +103,16 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     await listener.drain(graceMs);
     await feed.close();
     await Promise.allSettled([compute?.close(), upstream.close(), source.close(), logs.close()]);
-    await rm(runDir, { recursive: true, force: true });
   }
+}
+
+function listenError(error: NodeJS.ErrnoException, { role, listen: { host, port } }: PopSpec): Error {
+  const [what, option] = role === 'edge' ? ['client port', '--http-port'] : ['link port', '--set listen.linkPort=PORT'];
+  const where = `the ${what} ${host}:${port}`;
+  if (error.code === 'EADDRINUSE') return new Error(`${where} is in use; choose another with ${option}`);
+  if (error.code === 'EACCES')
+    return new Error(`${where} may not be opened by this user; choose another with ${option}`);
+  return new Error(`${where} cannot be opened (${error.code ?? error.message})`);
 }
 
 function followFeed(spec: PopSpec, pop: Pop, report: (message: string) => void) {
@@ -174,7 +182,7 @@ function composeCache({ config, role }: PopSpec, report: Report) {
   });
 }
 
-function composeCompute({ config }: PopSpec, runDir: string, log: ServerLog): Compute {
+function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
   const { limits, compute, branding, codes } = config;
   return createCompute({
     clock: systemClock,
@@ -195,7 +203,8 @@ function composeCompute({ config }: PopSpec, runDir: string, log: ServerLog): Co
     maxWorkers: compute.workers,
     prewarm: compute.prewarm,
     idleMs: compute.idleMs,
-    runDir,
+    // Not in the data directory: sockets lie in it, whose paths must be short.
+    runDir: tmpdir(),
     onLog: (line) => log.write(line),
     projectCrashed: codes.projectCrashed,
     isPlatformHeader: (name) => name.startsWith(`${branding.headerPrefix}-`),

@@ -59,8 +59,9 @@ class Supervised implements SupervisedPop {
 
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
+    this.#first.reject(new Error(`${this.#name} was stopped while it started`));
     const child = this.#child;
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     child.once('exit', () => resolve());
     const late = setTimeout(() => child.kill('SIGKILL'), graceMs + KILL_AFTER_MS);
@@ -76,6 +77,8 @@ class Supervised implements SupervisedPop {
     });
     child.on('message', (message: FromPop) => this.#hear(message));
     child.on('exit', (code, signal) => this.#exited(code, signal));
+    // No process could be made: there is no exit to come.
+    child.on('error', (error) => child.pid === undefined && this.#exited(null, null, error.message));
     return child;
   }
 
@@ -94,14 +97,14 @@ class Supervised implements SupervisedPop {
       this.#first.resolve(this.#port);
     } else {
       this.#first.reject(new Error(message.failed));
-      this.#options.report(`${this.#name} could not start: ${message.failed}`);
+      // Of the first start the caller tells.
+      if (this.#port !== undefined) this.#options.report(`${this.#name} could not start: ${message.failed}`);
       this.#child.kill('SIGKILL');
     }
   }
 
-  #exited(code: number | null, signal: NodeJS.Signals | null): void {
+  #exited(code: number | null, signal: NodeJS.Signals | null, ending: string = signal ?? `exit code ${code}`): void {
     if (this.#stopping) return;
-    const ending = signal ?? `exit code ${code}`;
     if (this.#port === undefined) {
       this.#first.reject(new Error(`${this.#name} ended while it started (${ending})`));
       return;
