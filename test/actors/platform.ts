@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,8 @@ export interface Platform extends AsyncDisposable {
   log(requestId: string): Promise<LogLine>;
   /** All lines of a request that are there now. */
   logs(requestId: string, kind?: 'access' | 'server' | 'all'): Promise<LogLine[]>;
+  /** Access records of a request as they stand in the files: for a machine without a control plane. */
+  records(requestId: string): LogLine[];
   /** Processes of the platform whose command line has the word, workers included. */
   processes(): number[];
   /** Ends it as an operator does; fails when a process stays behind. */
@@ -185,6 +187,14 @@ class RunningPlatform implements Platform {
 
   log(requestId: string): Promise<LogLine> {
     return until(`an access record of ${requestId}`, async () => (await this.logs(requestId, 'access'))[0]);
+  }
+
+  records(requestId: string): LogLine[] {
+    const directory = join(this.data, 'logs');
+    const files = readdirSync(directory).filter((name) => name.includes('access'));
+    const lines = files.flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'));
+    const whole = lines.filter((line) => line.endsWith('}') && line.includes(requestId));
+    return whole.map((line) => JSON.parse(line) as LogLine);
   }
 
   processes(): number[] {
