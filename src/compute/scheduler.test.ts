@@ -134,7 +134,7 @@ describe('workers', () => {
   });
 
   test('whose abandoned handler never ends are reclaimed at the deadline', async () => {
-    await using stage = await computeStage({ maxWorkers: 1, limits: { responseMs: 500, reservedMs: 100 } });
+    await using stage = await computeStage({ maxWorkers: 1, limits: { responseMs: 2_500, reservedMs: 100 } });
     const runnable = await stage.project(HOLDING);
     await stage.compute.prepare(runnable);
     const leaving = new AbortController();

@@ -164,6 +164,8 @@ async function staticAnswer(
     const response = await assetResponse(asset, settings.blobFile, site.ref.createdAt);
     exchange.telemetry.component('b', 'static');
     exchange.telemetry.status('p', 200);
+    // A browser that kept an old service worker would keep the old site with it.
+    if (action.serviceWorker) response.fields.set('cache-control', 'no-cache').set('service-worker-allowed', '/');
     return { ...response, status: action.status ?? 200, reason: action.statusMessage ?? '' };
   }
   if (!action.onNotFound) throw missingAsset(action, path, settings);

@@ -14,9 +14,10 @@ import { builtInAnswer } from './built-in.ts';
 import { catchAnswer } from './catches.ts';
 import { finish } from './deliver.ts';
 import { dial } from './dial.ts';
+import { endingWhenDrained } from './endless.ts';
 import { Exchange } from './exchange.ts';
 import { faultResponse, takeFault } from './faults.ts';
-import { identify, requestIdOf } from './identify.ts';
+import { identify, isNested, requestIdOf } from './identify.ts';
 import { localAnswer } from './local.ts';
 import { askGlobal, needsGlobal } from './next-hop.ts';
 import { accessRecord } from './record.ts';
@@ -151,6 +152,7 @@ function cacheRequest(exchange: Exchange, settings: PopSettings, key: CacheKey):
     keyedHeaders: key.keyedHeaders,
     surrogateKeyName: `${headerPrefix}-surrogate-key`,
     ...(bypass ? { bypass } : {}),
+    ...(isNested(exchange) ? { nested: true } : {}),
     ...(isPrefetch(request.query, cookiePrefix) ? { lookupOnly: true } : {}),
   };
 }
@@ -165,7 +167,7 @@ async function respond(
   settings: PopSettings,
 ): Promise<void> {
   try {
-    const delivery = await server.respond(response);
+    const delivery = await server.respond(endingWhenDrained(response, settings.drained));
     // A body that ended because its client left is nobody's failure (rule R8).
     if (delivery.error !== undefined && exchange.fault === null && !server.signal.aborted)
       takeFault(delivery.error, exchange, settings);

@@ -14,6 +14,7 @@ import { asFault, Fault } from '../status/fault.ts';
 import { dial } from './dial.ts';
 import { Exchange } from './exchange.ts';
 import { takeFault } from './faults.ts';
+import { isNested } from './identify.ts';
 import {
   encodeReport,
   endTrailers,
@@ -76,7 +77,7 @@ async function answer(
   server: ServerExchange,
   settings: PopSettings,
 ): Promise<HttpResponse> {
-  if (settings.draining()) throw new Fault({ cause: 'platform.draining', hop: 'global' });
+  if (settings.drained.aborted) throw new Fault({ cause: 'platform.draining', hop: 'global' });
   const destination = settings.directory()?.find(context.environment, context.deployment);
   if (!destination) throw new Fault({ cause: 'platform.warming', hop: 'global' });
   exchange.destination = destination;
@@ -121,6 +122,7 @@ async function fromCache(
       keyedHeaders: key.keyedHeaders,
       surrogateKeyName: `${settings.branding.headerPrefix}-surrogate-key`,
       ...(key.bypass ? { bypass: key.bypass } : {}),
+      ...(isNested(exchange) ? { nested: true } : {}),
       ...(context.mode === 'lookup' ? { lookupOnly: true } : {}),
     },
     fetch,

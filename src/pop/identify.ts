@@ -7,6 +7,7 @@ import { checkHeaderCount } from '../http/entry.ts';
 import type { Fields } from '../http/fields.ts';
 import { parseHost } from '../http/host.ts';
 import { Fault } from '../status/fault.ts';
+import type { Exchange } from './exchange.ts';
 import { CDN_ID } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
 import type { Destination } from './site.ts';
@@ -14,7 +15,7 @@ import type { Destination } from './site.ts';
 /** Throws a `Fault` (535, 538, 542, 545). */
 export function identify(host: string, fields: Fields, settings: PopSettings): Destination {
   const hop = settings.role;
-  if (settings.draining()) throw new Fault({ cause: 'platform.draining', hop });
+  if (settings.drained.aborted) throw new Fault({ cause: 'platform.draining', hop });
   const directory = settings.directory();
   if (directory === null) throw new Fault({ cause: 'platform.no-configuration', hop });
   const destination = directory.hosts.get(hostName(host));
@@ -30,6 +31,9 @@ export function identify(host: string, fields: Fields, settings: PopSettings): D
   if (refused) throw new Fault({ cause: refused.cause, hop, evidence: refused.evidence });
   return destination;
 }
+
+/** The request has come through the platform before: it must not wait for a fetch that may be its own. */
+export const isNested = ({ request }: Exchange): boolean => countPasses(request.fields, CDN_ID) > 0;
 
 function hostName(host: string): string {
   const parsed = parseHost(host);

@@ -15,7 +15,7 @@ import { accessRecord } from './record.ts';
 import type { PopSettings } from './settings.ts';
 import { type BuiltDirectory, buildDirectory, type Directory, type Site, type SiteSource } from './site.ts';
 
-export interface PopOptions extends Omit<PopSettings, 'directory' | 'draining'> {
+export interface PopOptions extends Omit<PopSettings, 'directory' | 'drained'> {
   readonly source: SiteSource;
   /** What edges prove themselves with, for a POP that takes their requests. */
   readonly linkToken: string;
@@ -33,8 +33,8 @@ export interface Pop {
 
 export function createPop(options: PopOptions): Pop {
   let directory: Directory | null = null;
-  let draining = false;
-  const settings: PopSettings = { ...options, directory: () => directory, draining: () => draining };
+  const draining = new AbortController();
+  const settings: PopSettings = { ...options, directory: () => directory, drained: draining.signal };
   return {
     handle: options.role === 'edge' ? createEdge(settings) : createGlobal(settings, options.linkToken),
     onFault: (fault, context) => listenerFault(fault, context, settings),
@@ -48,7 +48,7 @@ export function createPop(options: PopOptions): Pop {
       return { failed };
     },
     drain() {
-      draining = true;
+      draining.abort();
     },
   };
 }

@@ -35,7 +35,8 @@ export interface PopSettings {
   readonly trustedProxies: readonly string[];
   /** Whether clients can choose between HTTP and HTTPS here. */
   readonly tls: boolean;
-  readonly draining: () => boolean;
+  /** Fires when the POP drains: new requests are answered 545, endless answers end. */
+  readonly drained: AbortSignal;
 }
 
 /** The letter of the hop that a fault raised here is attributed to. */

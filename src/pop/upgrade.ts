@@ -8,6 +8,7 @@ import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
 import { finish } from './deliver.ts';
 import { outboundRequest, sendToBackend } from './dial.ts';
+import { whenDrained } from './endless.ts';
 import type { Exchange } from './exchange.ts';
 import { accessRecord } from './record.ts';
 import type { PopSettings } from './settings.ts';
@@ -27,7 +28,10 @@ export async function upgradeExchange(
   exchange.telemetry.status('ed', response.status);
   if (!socket) return finish(response, exchange, settings);
   const answer = finish(response, exchange, settings);
-  await join(server.upgrade(answer.fields), socket);
+  const client = server.upgrade(answer.fields);
+  const stop = whenDrained(settings.drained, () => client.end());
+  await join(client, socket);
+  stop();
   settings.record(accessRecord(exchange, settings, answer, { bytes: 0, completed: true }));
   return null;
 }

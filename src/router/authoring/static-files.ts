@@ -11,6 +11,8 @@ const NEVER = [
   '**/.env',
   '**/.env.*',
   '**/.DS_Store',
+  '**/.selvedge/**',
+  '.selvedge/**',
   '.git/**',
   'node_modules/**',
   '.env',
