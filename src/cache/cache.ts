@@ -127,7 +127,7 @@ class ResponseCache implements Cache {
       requestFields: request.fields,
       keyedHeaders: request.keyedHeaders ?? [],
     });
-    if (isPersonal) return this.#alone(visit, { reason });
+    if (isPersonal || request.nested) return this.#alone(visit, { reason });
     if (slot?.kind === 'pass' && nowMs < slot.untilMs) return this.#underMark(visit, slot, reason);
     if (flight) return this.#wait(visit, flight, reason);
     if (request.method === 'HEAD') return this.#alone(visit, { reason });

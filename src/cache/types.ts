@@ -40,6 +40,8 @@ export interface CacheRequest {
   readonly bypass?: { readonly status: CachingStatus; readonly reason: string };
   /** A prefetch: answer from store or not at all, never fetch. */
   readonly lookupOnly?: boolean;
+  /** Came through the platform before: answered from store, but never waits for a fetch, which could be its own. */
+  readonly nested?: boolean;
   /** Surrogate keys header name, `{prefix}-surrogate-key`. */
   readonly surrogateKeyName: string;
   /** Lower-case names of request headers that `key` covers (`CacheKey.keyedHeaders`): they need no variants. */

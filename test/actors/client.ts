@@ -10,7 +10,7 @@ export interface Ask {
   readonly path: string;
   readonly method?: string;
   /** A list of values becomes as many lines. */
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body?: string | Buffer;
   readonly signal?: AbortSignal;
 }
@@ -53,7 +53,7 @@ export async function begin({ port, host, path, method = 'GET', headers = {}, bo
   readonly interim: Interim[];
 }> {
   const lines = ['host', host];
-  for (const [name, value] of Object.entries(headers)) for (const one of [value].flat()) lines.push(name, one);
+  for (const [name, value] of Object.entries(headers)) for (const one of [value ?? []].flat()) lines.push(name, one);
   if (body !== undefined) lines.push('content-length', String(Buffer.byteLength(body)));
   const interim: Interim[] = [];
   const options = { host: '127.0.0.1', port, path, method, headers: lines, agent, maxHeaderSize: 1_000_000, signal };
