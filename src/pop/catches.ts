@@ -52,7 +52,7 @@ function isOffered(fault: Fault | null, status: number): boolean {
 async function run(exchange: Exchange, settings: PopSettings, status: number): Promise<HttpResponse> {
   const action = exchange.plan!.action!;
   if (action.kind === 'send') return sendAnswer(action, status);
-  const local = localAnswer(exchange, settings, false);
+  const local = await localAnswer(exchange, settings, false);
   if (local) return local;
   const call = {
     whole: false,

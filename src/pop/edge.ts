@@ -34,7 +34,7 @@ export function createEdge(settings: PopSettings): EdgeHandler {
     const { exchange, enforceProtocol } = beginExchange(server, settings, trusted);
     let response: HttpResponse | null;
     try {
-      exchange.destination = identify(exchange.request.host, exchange.request.fields, settings);
+      exchange.destination = await identify(exchange.request.host, exchange.request.fields, settings);
       response = await answer(exchange, server, settings, enforceProtocol);
     } catch (error) {
       if (server.signal.aborted && !server.headSent)
@@ -75,7 +75,7 @@ async function answer(
   if (builtIn) return finish(builtIn, exchange, settings);
   const key = await routeExchange(exchange, settings, enforceProtocol);
   try {
-    const local = localAnswer(exchange, settings, enforceProtocol);
+    const local = await localAnswer(exchange, settings, enforceProtocol);
     if (local) return finish(local, exchange, settings);
     if (server.upgradeTo !== undefined) return await upgradeExchange(exchange, server, settings);
     return finish(await fromCache(exchange, server, settings, key), exchange, settings);

@@ -10,14 +10,21 @@ import type { Action, Route } from '../router/table.ts';
 import { redirectTargetOf } from '../router/template.ts';
 import { Fault } from '../status/fault.ts';
 import type { Exchange } from './exchange.ts';
+import { jwtAnswer } from './jwt.ts';
 import type { PopSettings } from './settings.ts';
 
 /** The answer, or null when the exchange has to go on. Throws a `Fault` (401, 403, 404). */
-export function localAnswer(exchange: Exchange, settings: PopSettings, enforceProtocol: boolean): HttpResponse | null {
+export async function localAnswer(
+  exchange: Exchange,
+  settings: PopSettings,
+  enforceProtocol: boolean,
+): Promise<HttpResponse | null> {
   const plan = exchange.plan!;
   const preflight = preflightAnswer(exchange);
   if (preflight) return preflight;
   for (const route of plan.routes) if (route.auth) checkBasicAuth(route.auth, exchange, settings);
+  const token = await jwtAnswer(exchange, settings);
+  if (token) return token;
   if (plan.action === null) return withoutSender(exchange, settings, enforceProtocol);
   if (plan.action.kind === 'redirect') return redirectAnswer(plan.action, exchange);
   return plan.action.kind === 'send' ? sendAnswer(plan.action) : null;

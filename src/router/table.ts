@@ -51,7 +51,7 @@ export interface Route {
   /** Null matches everything (fallback). */
   readonly criteria: Criteria | null;
   readonly auth?: { readonly username: string; readonly password: string; readonly realm: string };
-  readonly jwt?: Readonly<Record<string, unknown>>;
+  readonly jwt?: JwtSettings;
   readonly cache?: CacheSettings;
   readonly key?: KeySettings;
   /** The body of the request joins the cache key, and POST becomes cacheable (`post`, body criteria, GraphQL). */
@@ -60,6 +60,22 @@ export interface Route {
   readonly upstreamResponseOps: readonly ResponseOp[];
   readonly responseOps: readonly ResponseOp[];
   readonly action?: Action;
+}
+
+/** `verifyJwt`: the token comes from `header` (default Authorization) or `cookie`. */
+export interface JwtSettings {
+  /** HS, RS or ES with 256, 384 or 512. */
+  readonly algo: string;
+  /** Shared secret, or public key as PEM (SPKI). */
+  readonly secret: string;
+  readonly header?: string;
+  readonly cookie?: string;
+  /** Where visitors go whose token is absent, expired or not yet valid; 403 without. */
+  readonly redirectExpiredAbsent?: string;
+  /** Where visitors go whose token is anything else but good; 403 without. */
+  readonly redirectInvalid?: string;
+  /** Query parameter of the redirect that carries the original URL. */
+  readonly returnUrlParamName?: string;
 }
 
 export interface CatchRoute {

@@ -1,11 +1,20 @@
 /** One route while its handler is being recorded. */
-import type { Action, CacheSettings, Criteria, KeySettings, RequestOp, ResponseOp, Route } from '../table.ts';
+import type {
+  Action,
+  CacheSettings,
+  Criteria,
+  JwtSettings,
+  KeySettings,
+  RequestOp,
+  ResponseOp,
+  Route,
+} from '../table.ts';
 import type { OpSink } from './op-builders.ts';
 
 export class Draft implements OpSink {
   cache: CacheSettings | undefined;
   key: KeySettings | undefined;
-  jwt: Readonly<Record<string, unknown>> | undefined;
+  jwt: JwtSettings | undefined;
   action: Action | undefined;
   readonly requestOps: RequestOp[] = [];
   readonly upstreamResponseOps: ResponseOp[] = [];

@@ -6,6 +6,7 @@ import type { Action } from '../table.ts';
 import { unknownTokens } from '../template.ts';
 import { BACKENDS, FAR_FUTURE_TTL } from './constants.ts';
 import type { Draft } from './draft.ts';
+import { jwtSettings } from './jwt-settings.ts';
 import { kindOf, operationMembers, type Reporter } from './op-builders.ts';
 import { mergeCacheSettings, readCacheOptions, warnUnknownKeys } from './option-keys.ts';
 import { projectPath, stagedPath } from './static-files.ts';
@@ -52,7 +53,7 @@ export function recordingWriter(draft: Draft, scope: RecordingScope): ResponseWr
         if ('groups' in part) for (const { pattern } of part.groups ?? []) scope.checkExpression(pattern, '');
     },
     verifyJwt(options) {
-      draft.jwt = options;
+      draft.jwt = jwtSettings(options, scope) ?? undefined;
     },
     proxy: (backend, options) => act(proxyAction(backend, options ?? {}, draft, scope)),
     proxyHost(backend, options) {
