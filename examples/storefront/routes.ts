@@ -85,7 +85,7 @@ export default new Router()
   })
 
   // Something failed: the API, a page, or the platform itself. Visitors get this page, the status stays what it was,
-  // and `selvedge why <request id>` tells whose fault it is.
+  // and `selvedge logs --request <request id>` tells whose fault it is.
   .catch(/^5\d\d$/, ({ serveStatic }) => {
     serveStatic('public/sorry.html');
   });

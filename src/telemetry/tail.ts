@@ -1,4 +1,4 @@
-/** What `selvedge logs` and `selvedge why` read: entries of both logs in order of time, and those that are to come. */
+/** What `selvedge logs` reads: entries of both logs in order of time, and those that are to come. */
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { LoggedAccess } from '../observe/log-fields.ts';
 import { compileFilter, type EntryTest, type LogEntry, type LogFilter, type LogKind } from './filter.ts';
