@@ -68,7 +68,7 @@ describe('help and catalogue', () => {
     const file = join(newFolder(), 'platform.yaml');
     writeFileSync(file, 'domian: x\nlisten: { port: many }\n');
     const { code, stderr } = await cliHere(['config', file]);
-    assert.equal(code, 1);
+    assert.equal(code, 2);
     assert.match(stderr, /domian[\s\S]*listen\.port/);
   });
 });

@@ -318,8 +318,11 @@ describe('the data directory', () => {
   test('that cannot be used is named', async () => {
     const file = join(newDataDir(), 'file');
     writeFileSync(file, '');
-    await assert.rejects(controlPlane({ dataDir: file }), /data directory .* cannot be used \(EEXIST\)/);
-    await assert.rejects(controlPlane({ dataDir: join(file, 'sub') }), /cannot be used \(ENOTDIR\)/);
+    await assert.rejects(controlPlane({ dataDir: file }), /data directory .* cannot be used \(it is a file\)/);
+    await assert.rejects(
+      controlPlane({ dataDir: join(file, 'sub') }),
+      /cannot be used \(a part of the path is a file\)/,
+    );
   });
 
   test('is not locked by a start that failed on its port', async () => {

@@ -1,7 +1,6 @@
 /**
  * Static files of a deployment: a path template and params become a file of the manifest, and the file an answer.
- * A directory serves its `index.html`, a trailing slash does not matter, and files that were declared permanent stay
- * reachable under every later deployment of the environment. Source: spec "Platform", section 3.
+ * A directory serves its `index.html`, and a trailing slash does not matter. Source: spec "Platform", section 3.
  */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -17,19 +16,17 @@ const READ_WHOLE_BYTES = 256 * 1024;
 const YEAR_SECONDS = 31_536_000;
 
 /** The file that a project path names, or undefined. `path` has no leading `/` or `./`. */
-export function findAsset(site: Site, path: string, older: Iterable<Site> = []): Asset | undefined {
-  const wanted = candidates(path);
-  for (const name of wanted) if (Object.hasOwn(site.manifest.assets, name)) return site.manifest.assets[name];
-  for (const other of older) {
-    for (const name of wanted) {
-      const asset = Object.hasOwn(other.manifest.assets, name) ? other.manifest.assets[name] : undefined;
-      if (asset?.permanent) return asset;
-    }
-  }
-  return undefined;
+export function findAsset({ manifest }: Site, path: string): Asset | undefined {
+  const name = assetNames(path).find((candidate) => Object.hasOwn(manifest.assets, candidate));
+  return name === undefined ? undefined : manifest.assets[name];
 }
 
-function candidates(path: string): string[] {
+export function hasPermanentFiles({ manifest }: Site): boolean {
+  return Object.values(manifest.assets).some(({ permanent }) => permanent);
+}
+
+/** Under which names a path may be stored; none for a path that leaves its folder. */
+export function assetNames(path: string): string[] {
   const segments = decode(path)
     .split('/')
     .filter((segment) => segment !== '' && segment !== '.');

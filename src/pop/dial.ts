@@ -3,6 +3,7 @@
  * store or project code, then applies the upstream-response operations and the platform's compression. What leaves
  * here is what caches may store. Source: spec "Routing", sections 5 to 7; "Status codes", section 1.
  */
+import type { Asset } from '../artifact/manifest.ts';
 import type { ComputeCall, ComputeServices } from '../compute/types.ts';
 import { compress, compressVerdict } from '../http/compress.ts';
 import type { Fields } from '../http/fields.ts';
@@ -15,7 +16,7 @@ import { assetPathOf, targetOf, withoutEmptyParameters } from '../router/templat
 import { Fault } from '../status/fault.ts';
 import { backendOrigin } from '../upstream/origin.ts';
 import type { UpstreamAnswer } from '../upstream/types.ts';
-import { assetResponse, findAsset } from './assets.ts';
+import { assetNames, assetResponse, findAsset, hasPermanentFiles } from './assets.ts';
 import type { Exchange } from './exchange.ts';
 import { isLinkField } from './link.ts';
 import { type OutboundOptions, outboundFields } from './outbound.ts';
@@ -159,7 +160,7 @@ async function staticAnswer(
 ): Promise<HttpResponse> {
   const { site } = exchange.destination!;
   const path = assetPathOf(action.path, exchange.plan!.match);
-  const asset = path === null ? undefined : findAsset(site, path, permanentSites(exchange, settings));
+  const asset = path === null ? undefined : await assetAt(path, exchange, settings, action.permanent);
   if (asset) {
     const response = await assetResponse(asset, settings.blobFile, site.ref.createdAt);
     exchange.telemetry.component('b', 'static');
@@ -193,12 +194,18 @@ async function loadingAnswer(
   return response;
 }
 
-function permanentSites(exchange: Exchange, settings: PopSettings): Site[] {
+/** A file of this deployment, or of an earlier one where the project keeps some for ever. */
+async function assetAt(
+  path: string,
+  exchange: Exchange,
+  { directory, permanentFiles }: PopSettings,
+  permanent?: boolean,
+): Promise<Asset | undefined> {
   const { site, environment } = exchange.destination!;
-  const all = [...(settings.directory()?.sites.values() ?? [])];
-  return all
-    .filter(({ ref, id }) => `${ref.project}-${ref.environment}` === environment.id && id !== site.id)
-    .sort((a, b) => b.ref.number - a.ref.number);
+  const own = findAsset(site, path);
+  const now = directory();
+  if (own || now === null || !(permanent || hasPermanentFiles(site))) return own;
+  return permanentFiles.find(now, environment.id, assetNames(path));
 }
 
 // ── project code ──
@@ -249,7 +256,7 @@ function servicesFor(exchange: Exchange, settings: PopSettings): ComputeServices
       return response;
     },
     async asset(path) {
-      const asset = findAsset(site, path.replace(/^(\.?\/)+/, ''), permanentSites(exchange, settings));
+      const asset = await assetAt(path.replace(/^(\.?\/)+/, ''), exchange, settings);
       return asset ? assetResponse(asset, settings.blobFile, site.ref.createdAt) : null;
     },
   };

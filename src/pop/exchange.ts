@@ -7,8 +7,8 @@ import type { HttpRequest } from '../http/message.ts';
 import type { Fault } from '../status/fault.ts';
 import type { Attempt } from '../upstream/types.ts';
 import { type Device, detectDevice } from './device.ts';
+import type { Destination } from './directory.ts';
 import type { Plan } from './plan.ts';
-import type { Destination } from './site.ts';
 import { ExchangeTelemetry } from './telemetry.ts';
 
 export interface Client {

@@ -14,7 +14,7 @@ import { asFault, Fault } from '../status/fault.ts';
 import { dial } from './dial.ts';
 import { Exchange } from './exchange.ts';
 import { takeFault } from './faults.ts';
-import { isNested } from './identify.ts';
+import { isNested, loaded } from './identify.ts';
 import {
   encodeReport,
   endTrailers,
@@ -78,7 +78,7 @@ async function answer(
   settings: PopSettings,
 ): Promise<HttpResponse> {
   if (settings.drained.aborted) throw new Fault({ cause: 'platform.draining', hop: 'global' });
-  const destination = settings.directory()?.find(context.environment, context.deployment);
+  const destination = await loaded(settings.directory()?.find(context.environment, context.deployment), 'global');
   if (!destination) throw new Fault({ cause: 'platform.warming', hop: 'global' });
   exchange.destination = destination;
   const key = await routeExchange(exchange, settings, false);

@@ -7,18 +7,18 @@ import { checkHeaderCount } from '../http/entry.ts';
 import type { Fields } from '../http/fields.ts';
 import { parseHost } from '../http/host.ts';
 import { Fault } from '../status/fault.ts';
+import type { Destination, Found } from './directory.ts';
 import type { Exchange } from './exchange.ts';
 import { CDN_ID } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
-import type { Destination } from './site.ts';
 
 /** Throws a `Fault` (535, 538, 542, 545). */
-export function identify(host: string, fields: Fields, settings: PopSettings): Destination {
+export async function identify(host: string, fields: Fields, settings: PopSettings): Promise<Destination> {
   const hop = settings.role;
   if (settings.drained.aborted) throw new Fault({ cause: 'platform.draining', hop });
   const directory = settings.directory();
   if (directory === null) throw new Fault({ cause: 'platform.no-configuration', hop });
-  const destination = directory.hosts.get(hostName(host));
+  const destination = await loaded(directory.at(hostName(host)), hop);
   if (!destination) throw new Fault({ cause: 'host.unknown', hop, evidence: { host } });
   const passes = countPasses(fields, CDN_ID);
   const limit = settings.limits.nestedRequests;
@@ -34,6 +34,15 @@ export function identify(host: string, fields: Fields, settings: PopSettings): D
 
 /** The request has come through the platform before: it must not wait for a fetch that may be its own. */
 export const isNested = ({ request }: Exchange): boolean => countPasses(request.fields, CDN_ID) > 0;
+
+/** Waits for a deployment that is not here yet; one that cannot be had now may be there for a later request. */
+export async function loaded(found: Found, hop: PopSettings['role']): Promise<Destination | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    throw new Fault({ cause: 'platform.warming', hop, details: 'deployment-not-here', error });
+  }
+}
 
 function hostName(host: string): string {
   const parsed = parseHost(host);

@@ -6,16 +6,18 @@ import { randomUUID } from 'node:crypto';
 import type { Snapshot } from '../artifact/snapshot.ts';
 import type { Delivery, FaultAnswer, FaultContext, ServerExchange } from '../http/listener.ts';
 import { Fault } from '../status/fault.ts';
+import { type BuiltDirectory, buildDirectory, type Directory } from './directory.ts';
 import { createEdge } from './edge.ts';
 import { Exchange } from './exchange.ts';
 import { faultResponse, takeFault } from './faults.ts';
 import { createGlobal } from './global.ts';
 import { requestIdOf } from './identify.ts';
+import { PermanentFiles } from './permanent.ts';
 import { accessRecord } from './record.ts';
 import type { PopSettings } from './settings.ts';
-import { type BuiltDirectory, buildDirectory, type Directory, type Site, type SiteSource } from './site.ts';
+import { type Site, type SiteSource, Sites } from './site.ts';
 
-export interface PopOptions extends Omit<PopSettings, 'directory' | 'drained'> {
+export interface PopOptions extends Omit<PopSettings, 'directory' | 'permanentFiles' | 'drained'> {
   readonly source: SiteSource;
   /** What edges prove themselves with, for a POP that takes their requests. */
   readonly linkToken: string;
@@ -32,19 +34,35 @@ export interface Pop {
 }
 
 export function createPop(options: PopOptions): Pop {
+  const { compute, clock, cache } = options;
   let directory: Directory | null = null;
+  let before: Directory | null = null;
   const draining = new AbortController();
-  const settings: PopSettings = { ...options, directory: () => directory, drained: draining.signal };
+  const permanentFiles = new PermanentFiles(options.source, options.report);
+  const settings: PopSettings = { ...options, directory: () => directory, permanentFiles, drained: draining.signal };
+  const release = ({ runnable }: Site): void => void (runnable && compute?.release(runnable.id));
+  const sites = new Sites({
+    source: options.source,
+    runsCompute: compute !== null,
+    onDropped: release,
+    // Requests that were on their way when it was replaced find its workers still warm; what was refused had none.
+    onUnpinned: (site) =>
+      void clock.setTimer(isActive(site, before) ? LINGER_MS : 0, () => sites.isPinned(site.id) || release(site)),
+  });
+  const swap = (now: Directory): void => {
+    before = directory;
+    directory = now;
+    sites.keep(now.pinned, (site) => isServed(site, now));
+    permanentFiles.keep(now);
+    for (const space of cacheSpaces(before).difference(cacheSpaces(now))) cache.dropSpace(space);
+  };
   return {
     handle: options.role === 'edge' ? createEdge(settings) : createGlobal(settings, options.linkToken),
     onFault: (fault, context) => listenerFault(fault, context, settings),
     async apply(snapshot) {
-      const runsCompute = options.compute !== null;
-      const built = await buildDirectory(snapshot, options.source, { previous: directory ?? undefined, runsCompute });
+      const built = await buildDirectory(snapshot, sites);
       const failed = [...built.failed, ...(await warmUp(built.directory, snapshot, options))];
-      const before = directory;
-      directory = built.directory;
-      if (before) forget(before, directory, options);
+      swap(built.directory);
       return { failed };
     },
     drain() {
@@ -52,6 +70,9 @@ export function createPop(options: PopOptions): Pop {
     },
   };
 }
+
+/** So long do the workers of a deployment that was replaced or refused stay. */
+const LINGER_MS = 5_000;
 
 /** Starts workers of what is active or about to be, so that no visitor waits for them. */
 async function warmUp(
@@ -61,7 +82,7 @@ async function warmUp(
 ): Promise<BuiltDirectory['failed']> {
   if (compute === null) return [];
   const active = snapshot.environments.map(({ id, deployment }) => `${id}-${deployment}`);
-  const wanted = [...new Set([...(snapshot.staged ?? []), ...active])].flatMap((id) => directory.sites.get(id) ?? []);
+  const wanted = [...new Set([...(snapshot.staged ?? []), ...active])].flatMap((id) => directory.pinned.get(id) ?? []);
   const outcomes = await Promise.all(wanted.map((site) => warmSite(site, compute)));
   return outcomes.filter((outcome) => outcome !== null);
 }
@@ -92,16 +113,20 @@ function placeIn(directory: string, stack: unknown): string {
   return place === undefined ? '' : ` (${place})`;
 }
 
-function forget(before: Directory, now: Directory, { cache, compute }: PopOptions): void {
-  const spaces = new Set([...now.hosts.values()].map(({ environment }) => environment.cacheSpace));
-  for (const { environment } of before.hosts.values()) {
-    if (!spaces.has(environment.cacheSpace)) cache.dropSpace(environment.cacheSpace);
-  }
-  const running = new Set([...now.sites.values()].map(({ runnable }) => runnable?.id));
-  for (const { runnable } of before.sites.values()) {
-    if (runnable && !running.has(runnable.id)) compute?.release(runnable.id);
-  }
-}
+const environmentOf = ({ ref }: Site): string => `${ref.project}-${ref.environment}`;
+
+const isActive = (site: Site, directory: Directory | null): boolean =>
+  directory?.environments.get(environmentOf(site))?.deployment === site.ref.number;
+
+const isServed = (site: Site, { environments, deployments }: Directory): boolean => {
+  const id = environmentOf(site);
+  return (
+    environments.get(id)?.version === site.version && deployments(id).some((ref) => ref.number === site.ref.number)
+  );
+};
+
+const cacheSpaces = (directory: Directory | null): Set<string> =>
+  new Set([...(directory?.environments.values() ?? [])].map(({ cacheSpace }) => cacheSpace));
 
 function listenerFault(fault: Fault, context: FaultContext, settings: PopSettings): FaultAnswer {
   const { fields, remoteAddress: ip, httpVersion = '1.1', method = '', target = '', receivedAtMs } = context;

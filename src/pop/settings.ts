@@ -8,7 +8,8 @@ import type { Branding } from '../status/branding.ts';
 import type { StatusStyle } from '../status/error-page.ts';
 import type { Origin, Upstream } from '../upstream/types.ts';
 import type { BlobFile } from './assets.ts';
-import type { Directory } from './site.ts';
+import type { Directory } from './directory.ts';
+import type { PermanentFiles } from './permanent.ts';
 import type { PopRole } from './telemetry.ts';
 
 export interface PopSettings {
@@ -29,6 +30,7 @@ export interface PopSettings {
   /** Null until a first configuration was loaded. */
   readonly directory: () => Directory | null;
   readonly blobFile: BlobFile;
+  readonly permanentFiles: PermanentFiles;
   readonly record: (record: Partial<AccessRecord>) => void;
   /** Told about failures that are nobody's but ours (530), with everything known. */
   readonly report: (message: string, error: unknown) => void;
