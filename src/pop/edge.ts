@@ -18,6 +18,7 @@ import { endingWhenDrained } from './endless.ts';
 import { Exchange } from './exchange.ts';
 import { faultResponse, takeFault } from './faults.ts';
 import { identify, isNested, requestIdOf } from './identify.ts';
+import { isPreload } from './link.ts';
 import { localAnswer } from './local.ts';
 import { askGlobal, needsGlobal } from './next-hop.ts';
 import { accessRecord } from './record.ts';
@@ -49,7 +50,11 @@ export function createEdge(settings: PopSettings): EdgeHandler {
 function beginExchange(server: ServerExchange, settings: PopSettings, trusted: BlockList) {
   const { request, remoteAddress, httpVersion, receivedAtMs } = server;
   const peer = { remoteAddress, protocol: request.protocol };
-  const { ip, protocol, viaTrustedProxy } = identifyClient(peer, request.fields, trusted);
+  const identified = identifyClient(peer, request.fields, trusted);
+  const preload = isPreload(request.fields, settings.linkToken);
+  const { ip, viaTrustedProxy } = identified;
+  // The platform's own request says itself for whom it fills the store.
+  const protocol = preload && request.fields.get('x-forwarded-proto') === 'https' ? 'https' : identified.protocol;
   const exchange = new Exchange({
     requestId: requestIdOf(request.fields, randomUUID),
     client: { ip, protocol, httpVersion },
@@ -57,6 +62,7 @@ function beginExchange(server: ServerExchange, settings: PopSettings, trusted: B
     startedMs: receivedAtMs,
     receivedAtMs: settings.clock.nowMs(),
   });
+  exchange.preload = preload;
   const told = viaTrustedProxy && (request.fields.has('x-forwarded-proto') || request.fields.has('forwarded'));
   return { exchange, enforceProtocol: settings.tls || told };
 }

@@ -56,6 +56,8 @@ export class Exchange {
   /** Cache level that answered: 0 none, 1 edge, 2 global. */
   level = 0;
   prefetch = false;
+  /** Made by the platform itself, to fill its store. */
+  preload = false;
   /** What a token check decided; undefined when no route asks for one. */
   jwt: 'permit' | 'blocked' | 'redirect' | undefined;
   /** A loading page was served while the real one is made. */

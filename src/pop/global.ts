@@ -28,10 +28,10 @@ import { makePlan } from './plan.ts';
 import { routeExchange } from './routing.ts';
 import type { PopSettings } from './settings.ts';
 
-/** Handles one exchange of the link listener; never rejects. `token` is what edges prove themselves with. */
-export function createGlobal(settings: PopSettings, token: string): (server: ServerExchange) => Promise<void> {
+/** Handles one exchange of the link listener; never rejects. */
+export function createGlobal(settings: PopSettings): (server: ServerExchange) => Promise<void> {
   return async (server) => {
-    const context = readContext(server.request.fields, token);
+    const context = readContext(server.request.fields, settings.linkToken);
     if (context === null) return refuse(server);
     const heartbeat = setInterval(() => server.inform(102), settings.limits['pop.heartbeatMs']);
     heartbeat.unref();
@@ -62,13 +62,15 @@ async function refuse(server: ServerExchange): Promise<void> {
 function beginExchange(server: ServerExchange, context: LinkContext, settings: PopSettings): Exchange {
   const fields = server.request.fields.clone().deleteWhere(isLinkField);
   if (!context.trailers) fields.delete('te');
-  return new Exchange({
+  const exchange = new Exchange({
     requestId: context.requestId,
     client: { ip: context.clientIp, protocol: context.protocol, httpVersion: context.httpVersion },
     request: { ...server.request, fields, host: context.host, protocol: context.protocol },
     startedMs: server.receivedAtMs,
     receivedAtMs: settings.clock.nowMs(),
   });
+  exchange.preload = context.preload;
+  return exchange;
 }
 
 async function answer(

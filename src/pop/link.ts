@@ -18,6 +18,8 @@ import { Fault, type Hop } from '../status/fault.ts';
 export const LINK_TOKEN = 'selvedge-link';
 export const LINK_CONTEXT = 'selvedge-link-context';
 export const LINK_REPORT = 'selvedge-link-report';
+/** Marks a request that the platform itself makes to fill its store; its value is the link's token. */
+export const LINK_PRELOAD = 'selvedge-link-preload';
 export const LINK_END = 'selvedge-link-end';
 
 /** What an edge tells its global POP about the client's request. */
@@ -38,6 +40,8 @@ export interface LinkContext {
   readonly whole: boolean;
   /** The client takes trailers; on the link every request says so. */
   readonly trailers: boolean;
+  /** Made by the platform itself, to fill the store. */
+  readonly preload: boolean;
   /** Run the error routes for this status instead of the ordinary ones. */
   readonly catchStatus?: number;
 }
@@ -82,11 +86,19 @@ export const encodeContext = (context: LinkContext): string => encode(context);
 
 /** The context of a request that proved to come from one of our edges, else null. */
 export function readContext(fields: Fields, token: string): LinkContext | null {
-  const given = Buffer.from(fields.get(LINK_TOKEN) ?? '');
-  const wanted = Buffer.from(token);
-  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return null;
+  if (!proves(fields.get(LINK_TOKEN), token)) return null;
   const context = fields.get(LINK_CONTEXT);
   return context === undefined ? null : decode<LinkContext>(context);
+}
+
+/** Whether a request is one that the platform makes to fill its own store. */
+export const isPreload = (fields: Fields, token: string): boolean => proves(fields.get(LINK_PRELOAD), token);
+
+function proves(given: string | undefined, token: string): boolean {
+  if (given === undefined) return false;
+  const seen = Buffer.from(given);
+  const wanted = Buffer.from(token);
+  return seen.length === wanted.length && timingSafeEqual(seen, wanted);
 }
 
 export const encodeReport = (report: LinkReport): string => encode(report);

@@ -97,13 +97,14 @@ function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall): 
     edge: settings.name,
     whole: call.whole,
     trailers: listsToken(request.fields, 'te', 'trailers'),
+    preload: exchange.preload,
     ...(call.catchStatus === undefined ? {} : { catchStatus: call.catchStatus }),
   };
   fields.set('host', request.host).set('te', 'trailers');
   appendVia(fields, client.httpVersion, settings.name);
   if (call.ifNoneMatch !== undefined) fields.set('if-none-match', call.ifNoneMatch);
   if (call.ifModifiedSince !== undefined) fields.set('if-modified-since', call.ifModifiedSince);
-  return fields.set(LINK_TOKEN, settings.link!.token).set(LINK_CONTEXT, encodeContext(context));
+  return fields.set(LINK_TOKEN, settings.linkToken).set(LINK_CONTEXT, encodeContext(context));
 }
 
 /** Whatever may be stored goes through the global POP, and so does what only it can run. */

@@ -43,7 +43,7 @@ export function outboundFields(exchange: Exchange, settings: PopSettings, plan: 
 }
 
 /** Names without the prefix. */
-function platformFields({ client, destination, device, keyed, plan }: Exchange): [string, string][] {
+function platformFields({ client, destination, device, keyed, plan, preload }: Exchange): [string, string][] {
   const fields: [string, string][] = [
     ['client-ip', client.ip],
     ['destination', 'default'],
@@ -55,6 +55,7 @@ function platformFields({ client, destination, device, keyed, plan }: Exchange):
   ];
   if (keyed?.originalQuery !== undefined) fields.push(['original-qs', keyed.originalQuery]);
   if (destination) fields.push(['version', versionOf(destination)]);
+  if (preload) fields.push(['preload', '1']);
   if (plan) fields.push(['matched-routes', plan.routes.map(({ id }) => id).join(';')]);
   return fields;
 }

@@ -19,8 +19,6 @@ import { type Site, type SiteSource, Sites } from './site.ts';
 
 export interface PopOptions extends Omit<PopSettings, 'directory' | 'permanentFiles' | 'drained'> {
   readonly source: SiteSource;
-  /** What edges prove themselves with, for a POP that takes their requests. */
-  readonly linkToken: string;
 }
 
 export interface Pop {
@@ -57,12 +55,14 @@ export function createPop(options: PopOptions): Pop {
     for (const space of cacheSpaces(before).difference(cacheSpaces(now))) cache.dropSpace(space);
   };
   return {
-    handle: options.role === 'edge' ? createEdge(settings) : createGlobal(settings, options.linkToken),
+    handle: options.role === 'edge' ? createEdge(settings) : createGlobal(settings),
     onFault: (fault, context) => listenerFault(fault, context, settings),
     async apply(snapshot) {
       const built = await buildDirectory(snapshot, sites);
+      // At first there is nothing better to serve from: requests rather wait for a worker than be turned away.
+      if (directory === null) swap(built.directory);
       const failed = [...built.failed, ...(await warmUp(built.directory, snapshot, options))];
-      swap(built.directory);
+      if (directory !== built.directory) swap(built.directory);
       return { failed };
     },
     drain() {

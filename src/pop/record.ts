@@ -33,6 +33,7 @@ export function accessRecord(
     ...(exchange.backendAddress === undefined ? {} : { bip: exchange.backendAddress }),
     ...(exchange.prefetch ? { pre: 1 } : {}),
     lp: exchange.loadingPage,
+    prl: exchange.preload,
     jwt: exchange.jwt ?? '',
   };
 }

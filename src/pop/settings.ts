@@ -26,7 +26,9 @@ export interface PopSettings {
   /** Null where another POP runs the project's code. */
   readonly compute: Compute | null;
   /** Where the global POP listens; null when this POP dials upstreams for everything itself. */
-  readonly link: { readonly origin: Origin; readonly token: string } | null;
+  readonly link: { readonly origin: Origin } | null;
+  /** What the platform's processes prove themselves to each other with. */
+  readonly linkToken: string;
   /** Null until a first configuration was loaded. */
   readonly directory: () => Directory | null;
   readonly blobFile: BlobFile;

@@ -103,7 +103,8 @@ async function start(
 
   /** The first edge finds the port; the others share it. */
   function edgeSpecFor(at: number): Promise<PopSpec> {
-    const named = edgeSpec.promise.then((spec) => ({ ...spec, processName: `${config.pop.name}-edge-${at + 1}` }));
+    const processName = `${config.pop.name}-edge-${at + 1}`;
+    const named = edgeSpec.promise.then((spec) => ({ ...spec, processName, prerenders: at === 0 }));
     if (at === 0) return named;
     return named.then(async (spec) => ({ ...spec, listen: { ...spec.listen, port: await edges[0]!.ready } }));
   }
@@ -117,6 +118,7 @@ function globalParts(config: PlatformConfig): Omit<PopSpec, 'config' | 'control'
     link: null,
     listen: { host: config.listen.linkHost, port: config.listen.linkPort, reusePort: false },
     compute: true,
+    prerenders: false,
   };
 }
 
@@ -131,6 +133,7 @@ function edgeParts(
     link,
     listen: { host: config.listen.host, port: config.listen.port, reusePort: config.pop.processes > 1 },
     compute: false,
+    prerenders: true,
   };
 }
 

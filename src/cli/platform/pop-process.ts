@@ -4,11 +4,12 @@
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Snapshot } from '../../artifact/snapshot.ts';
 import { systemClock } from '../../base/clock.ts';
 import { createCache } from '../../cache/cache.ts';
 import { createCompute } from '../../compute/scheduler.ts';
 import type { Compute } from '../../compute/types.ts';
-import { createBlobSource } from '../../control/blob-source.ts';
+import { type BlobSource, createBlobSource } from '../../control/blob-source.ts';
 import { openBlobStore } from '../../control/blobs.ts';
 import { startFeedClient } from '../../control/feed-client.ts';
 import { createListener } from '../../http/listener.ts';
@@ -22,6 +23,7 @@ import { Prohibited } from '../../upstream/prohibited.ts';
 import { createUpstream } from '../../upstream/upstream.ts';
 import { version } from '../version.ts';
 import { bundleUnpacker } from './bundles.ts';
+import { Prerenderer } from './prerender.ts';
 import type { FromPop, PopSpec, ToPop } from './spec.ts';
 
 type Report = (message: string, error?: unknown) => void;
@@ -77,7 +79,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     upstream,
     cache: composeCache(spec, report),
     compute,
-    link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits), token: spec.linkToken },
+    link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits) },
     linkToken: spec.linkToken,
     blobFile: (sha256) => source.file(sha256),
     record: (record) => logs.access.write(record),
@@ -89,17 +91,27 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
       unpack: bundleUnpacker(config.data, (sha256) => source.file(sha256)),
     },
   });
-  const feed = followFeed(spec, pop, report);
+  let prerenderer: Prerenderer | null = null;
+  let served: Snapshot | null = null;
+  const feed = followFeed(spec, pop, report, (snapshot) => {
+    served = snapshot;
+    prerenderer?.take(snapshot);
+  });
+  // Whoever listens without a configuration turns clients away that a neighbour on the port would have served.
+  await Promise.race([feed.ready, feed.unreachable]);
   const listener = composeListener(spec, pop);
   const { port } = await listener.listen(spec.listen).catch((error: Error) => {
     throw listenError(error, spec);
   });
   if (role === 'global') prohibited.add({ host: spec.listen.host, port });
   await feed.ready;
+  if (spec.prerenders) prerenderer = composePrerenderer(spec, port, source, report);
+  if (served) prerenderer?.take(served);
   return { port, close: (graceMs) => closeAll(graceMs) };
 
   async function closeAll(graceMs: number): Promise<void> {
     pop.drain();
+    await prerenderer?.close();
     await listener.drain(graceMs);
     await feed.close();
     await Promise.allSettled([compute?.close(), upstream.close(), source.close(), logs.close()]);
@@ -115,16 +127,44 @@ function listenError(error: NodeJS.ErrnoException, { role, listen: { host, port 
   return new Error(`${where} cannot be opened (${error.code ?? error.message})`);
 }
 
-function followFeed(spec: PopSpec, pop: Pop, report: (message: string) => void) {
-  return startFeedClient({
+function followFeed(spec: PopSpec, pop: Pop, report: Report, applied: (snapshot: Snapshot) => void) {
+  const { promise: unreachable, resolve: isUnreachable } = Promise.withResolvers<void>();
+  let lost = false;
+  const feed = startFeedClient({
     address: async () => spec.control,
     pop: spec.processName,
     dataDir: spec.config.data,
-    apply: (snapshot) => pop.apply(snapshot),
+    async apply(snapshot) {
+      const answer = await pop.apply(snapshot);
+      applied(snapshot);
+      return answer;
+    },
     onEvent: (event) => {
-      if (event.kind === 'lost') report(`lost the control plane (${event.error}), serving what is here`);
+      if (event.kind === 'lost') isUnreachable();
+      if (event.kind === 'connected' && lost) report(`found the control plane again at ${event.url}`);
+      if (event.kind === 'lost' && !lost) report(`lost the control plane (${event.error}), serving what is here`);
+      lost = event.kind === 'lost' || (lost && event.kind !== 'connected');
       if (event.kind === 'refused') report(`refused configuration ${event.version}: ${event.error}`);
     },
+  });
+  return { ...feed, unreachable };
+}
+
+function composePrerenderer(spec: PopSpec, port: number, source: BlobSource, report: Report): Prerenderer {
+  const { limits, branding, trustedProxies } = spec.config;
+  // A proxy in front is there to speak TLS on the usual port; without one visitors come to this listener.
+  const behindProxy = trustedProxies.length > 0;
+  const { host } = spec.listen;
+  return new Prerenderer({
+    origin: `http://${['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`,
+    protocol: behindProxy ? 'https' : 'http',
+    portSuffix: behindProxy || port === 80 ? '' : `:${port}`,
+    token: spec.linkToken,
+    concurrency: limits['prerender.concurrency'],
+    most: limits['prerender.requestsPerDeployment'],
+    errorField: `${branding.headerPrefix}-error`,
+    manifest: async (sha256) => JSON.parse((await source.read(sha256)).toString()),
+    report,
   });
 }
 

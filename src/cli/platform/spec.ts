@@ -15,6 +15,8 @@ export interface PopSpec {
   readonly link: string | null;
   readonly linkToken: string;
   readonly listen: { readonly host: string; readonly port: number; readonly reusePort: boolean };
+  /** Fills the store after a deployment; one process of a POP does. */
+  readonly prerenders: boolean;
   /** Runs project code. */
   readonly compute: boolean;
   /** The platform's own sockets, closed to projects. */

@@ -1,0 +1,49 @@
+/** Prerendering: what a routes file lists is in the store before the first visitor asks, and nobody else can do that. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type PathOrigin, pathOrigin, projectFiles } from '../actors/path-origin.ts';
+import { type Platform, startPlatform } from '../actors/platform.ts';
+import { until } from '../actors/until.ts';
+
+const BROWSER = { headers: { 'accept-encoding': 'gzip, deflate, br' } };
+
+describe('prerender', () => {
+  let platform: Platform;
+  let origin: PathOrigin;
+  before(async () => {
+    [platform, origin] = await Promise.all([startPlatform(), pathOrigin()]);
+  });
+  after(async () => {
+    await platform?.stop();
+    await origin?.close();
+  });
+
+  test('fills the store after a deployment, so that the first visitor gets a hit', async () => {
+    const site = await platform.deploy(
+      'pre',
+      projectFiles(
+        { o: origin.backend },
+        `
+        .prerender(['/pages/a', { path: '/pages/b' }])
+        .prerender(async () => [{ path: '/pages/c' }])
+        .match('/pages/:path*', ({ cache, proxy }) => { cache({ edge: { maxAgeSeconds: 60 } }); proxy('o'); })`,
+      ),
+    );
+    await until('three URLs are rendered', () => /prerendered 3 URLs of pre-default-1, 0 failed/.test(platform.stderr));
+    // As a browser does that has the printed address: the port is part of the key.
+    const host = `${site.host}:${platform.port}`;
+    const visit = (path: string) => platform.request({ host, path, ...BROWSER });
+    for (const path of ['/pages/a', '/pages/b', '/pages/c']) {
+      const answer = await visit(path);
+      assert.match(answer.get('x-sv-t')!, /ecc=hit/, path);
+      assert.equal(origin.count(path), 1);
+    }
+    const record = await platform.log((await visit('/pages/a')).get('x-sv-hit-request-id')!);
+    assert.equal(record.prl, 1);
+  });
+
+  test('tells what failed', async () => {
+    await platform.deploy('broken', projectFiles({ o: origin.backend }, `.prerender(['/nowhere'])`));
+    await until('the failure is told', () => /\/nowhere: 404 \(platform\)/.test(platform.stderr));
+  });
+});
