@@ -11,13 +11,14 @@ import { identifyClient, networkList } from '../http/forwarded.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
 import { builtInAnswer } from './built-in.ts';
+import { cacheRequest } from './cache-request.ts';
 import { catchAnswer } from './catches.ts';
 import { finish } from './deliver.ts';
 import { dial } from './dial.ts';
 import { endingWhenDrained } from './endless.ts';
 import { Exchange } from './exchange.ts';
 import { faultResponse, takeFault } from './faults.ts';
-import { identify, isNested, requestIdOf } from './identify.ts';
+import { identify, requestIdOf } from './identify.ts';
 import { isPreload } from './link.ts';
 import { localAnswer } from './local.ts';
 import { askGlobal, needsGlobal } from './next-hop.ts';
@@ -98,7 +99,7 @@ async function fromCache(
   settings: PopSettings,
   key: CacheKey,
 ): Promise<HttpResponse> {
-  const request = cacheRequest(exchange, settings, key);
+  const request = cacheRequest(exchange, settings, key, askedOfCache(exchange, settings));
   const started = settings.clock.monotonicMs();
   const inform = { onInformation: server.inform.bind(server) };
   if (request.lookupOnly) return prefetched(exchange, settings, request, server.signal);
@@ -142,26 +143,15 @@ async function prefetched(
   }
 }
 
-function cacheRequest(exchange: Exchange, settings: PopSettings, key: CacheKey): CacheRequest {
-  const { request, plan, destination } = exchange;
-  const { cookiePrefix, headerPrefix } = settings.branding;
-  const bypass = destination!.binding.permalink
-    ? ({ status: 'disabled', reason: 'the host of one deployment is not cached' } as const)
-    : key.bypass;
+/** What the edge itself knows of a request's way through the cache. */
+function askedOfCache({ request, destination }: Exchange, { branding }: PopSettings) {
   return {
-    key: key.key,
-    method: request.method,
-    fields: request.fields,
-    requestId: exchange.requestId,
-    settings: plan!.cache,
-    bodyKey: plan!.bodyKey,
-    keyedHeaders: key.keyedHeaders,
-    surrogateKeyName: `${headerPrefix}-surrogate-key`,
-    ...(bypass ? { bypass } : {}),
-    ...(isNested(exchange) ? { nested: true } : {}),
-    ...(isPrefetch(request.query, cookiePrefix) ? { lookupOnly: true } : {}),
+    lookupOnly: isPrefetch(request.query, branding.cookiePrefix),
+    ...(destination!.binding.permalink ? { bypass: PERMALINK } : {}),
   };
 }
+
+const PERMALINK = { status: 'disabled', reason: 'the host of one deployment is not cached' } as const;
 
 const isPrefetch = (query: string, cookiePrefix: string): boolean =>
   query.includes(`${cookiePrefix}_prefetch=`) && new URLSearchParams(query).get(`${cookiePrefix}_prefetch`) === '1';

@@ -11,10 +11,11 @@ import { Fields } from '../http/fields.ts';
 import { appendVia } from '../http/forwarded.ts';
 import type { Body, HttpResponse } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
+import { cacheRequest } from './cache-request.ts';
 import { dial } from './dial.ts';
 import { Exchange } from './exchange.ts';
 import { takeFault } from './faults.ts';
-import { isNested, loaded } from './identify.ts';
+import { loaded } from './identify.ts';
 import {
   encodeReport,
   endTrailers,
@@ -111,22 +112,10 @@ async function fromCache(
   fetch: (signal: AbortSignal, plan: FetchPlan) => Promise<HttpResponse>,
   signal: AbortSignal,
 ): Promise<HttpResponse> {
-  const { request, plan, telemetry } = exchange;
+  const { request, telemetry } = exchange;
   const started = settings.clock.monotonicMs();
   const cached = await settings.cache.answer(
-    {
-      key: key.key,
-      method: request.method,
-      fields: request.fields,
-      requestId: exchange.requestId,
-      settings: plan!.cache,
-      bodyKey: plan!.bodyKey,
-      keyedHeaders: key.keyedHeaders,
-      surrogateKeyName: `${settings.branding.headerPrefix}-surrogate-key`,
-      ...(key.bypass ? { bypass: key.bypass } : {}),
-      ...(isNested(exchange) ? { nested: true } : {}),
-      ...(context.mode === 'lookup' ? { lookupOnly: true } : {}),
-    },
+    cacheRequest(exchange, settings, key, { lookupOnly: context.mode === 'lookup' }),
     fetch,
     signal,
   );

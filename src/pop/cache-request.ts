@@ -1,0 +1,30 @@
+/** What a POP asks its cache: the exchange's key and settings, and what this hop knows that forbids or narrows it. */
+import type { CacheKey } from '../cache/key.ts';
+import type { CacheRequest } from '../cache/types.ts';
+import type { Exchange } from './exchange.ts';
+import { isNested } from './identify.ts';
+import type { PopSettings } from './settings.ts';
+
+/** `asked` is what the hop decides by itself; a key that cannot be used forbids storing whatever it says. */
+export function cacheRequest(
+  exchange: Exchange,
+  settings: PopSettings,
+  key: CacheKey,
+  asked: Pick<CacheRequest, 'bypass' | 'lookupOnly'>,
+): CacheRequest {
+  const { request, plan, requestId } = exchange;
+  const bypass = asked.bypass ?? key.bypass;
+  return {
+    key: key.key,
+    method: request.method,
+    fields: request.fields,
+    requestId,
+    settings: plan!.cache,
+    bodyKey: plan!.bodyKey,
+    keyedHeaders: key.keyedHeaders,
+    surrogateKeyName: `${settings.branding.headerPrefix}-surrogate-key`,
+    ...(bypass ? { bypass } : {}),
+    ...(isNested(exchange) ? { nested: true } : {}),
+    ...(asked.lookupOnly ? { lookupOnly: true } : {}),
+  };
+}
