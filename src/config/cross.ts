@@ -80,7 +80,7 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-const hasNoControl = (role: PlatformConfig['pop']['role']): boolean => role !== 'all' && role !== 'control';
+const hasNoControl = (role: PlatformConfig['pop']['role']): boolean => role === 'edge' || role === 'global';
 
 export function* crossProblems(config: PlatformConfig): Generator<{ path: string; message: string }> {
   for (const { path, broken, message } of RULES) if (broken(config)) yield { path, message };

@@ -154,7 +154,8 @@ export function endpoints({ control, logs, heartbeatMs }: EndpointParts): Endpoi
       method: 'GET',
       path: '/v1/feed',
       handle({ query, signal }) {
-        return { lines: feedLines(publisher, string(query.get('pop'), 'pop'), heartbeatMs, signal) };
+        const pop = string(query.get('pop'), 'pop');
+        return { lines: feedLines(publisher, pop, heartbeatMs, signal, query.get('instance') ?? undefined) };
       },
     },
     {
@@ -201,6 +202,7 @@ function readAck(body: Readonly<Record<string, unknown>>): Ack {
   return {
     pop: string(body.pop, 'pop'),
     version,
+    ...optional('instance', body.instance === undefined ? undefined : string(body.instance, 'instance')),
     ...optional('error', body.error === undefined ? undefined : string(body.error, 'error')),
     ...optional('failed', failed === undefined ? undefined : failures(failed)),
   };

@@ -3,6 +3,7 @@
  * plane is down; then it stays connected, applies what comes, confirms or refuses each version, and reconnects
  * with growing pauses for as long as it runs.
  */
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
@@ -35,6 +36,8 @@ export interface FeedClientOptions {
 export type FeedEvent =
   | { readonly kind: 'connected'; readonly url: string }
   | { readonly kind: 'lost'; readonly error: string; readonly retryMs: number }
+  /** Served, but not written to the disk: after a restart the POP depends on the control plane. */
+  | { readonly kind: 'unkept'; readonly error: string }
   | { readonly kind: 'refused'; readonly version: number; readonly error: string };
 
 export interface FeedClient {
@@ -58,6 +61,7 @@ export function startFeedClient(options: FeedClientOptions): FeedClient {
 class Client {
   readonly ready: Promise<Snapshot>;
   readonly #options: FeedClientOptions;
+  #instance = '';
   readonly #clock: Clock;
   readonly #ending = new AbortController();
   readonly #agent = new Agent({ headersTimeout: ANSWER_MS, bodyTimeout: SILENCE_MS, connect: { timeout: ANSWER_MS } });
@@ -78,6 +82,7 @@ class Client {
 
   async run(): Promise<void> {
     const { signal } = this.#ending;
+    this.#instance = await this.#readInstance();
     const kept = await readKept(this.#file);
     if (kept) await this.#apply(kept, { keep: false });
     while (!signal.aborted) {
@@ -89,8 +94,22 @@ class Client {
     await this.#agent.destroy();
   }
 
+  get #folder(): string {
+    return join(this.#options.dataDir, `pop-${this.#options.pop}`);
+  }
+
   get #file(): string {
-    return join(this.#options.dataDir, `pop-${this.#options.pop}`, 'snapshot.json');
+    return join(this.#folder, 'snapshot.json');
+  }
+
+  /** Machines may have been given the same name, and a restarted one takes the place of what it was before. */
+  async #readInstance(): Promise<string> {
+    const file = join(this.#folder, 'instance');
+    const kept = await readFile(file, 'utf8').catch(() => '');
+    if (kept !== '') return kept;
+    const made = randomUUID();
+    await this.#write(file, made);
+    return made;
   }
 
   /** One connection: until it ends or breaks. */
@@ -98,7 +117,11 @@ class Client {
     const address = await this.#options.address();
     if (address === null) throw new Error('the control plane has not been started yet');
     const { url } = address;
-    const answer = await this.#request(address, 'GET', `/v1/feed?pop=${encodeURIComponent(this.#options.pop)}`);
+    const answer = await this.#request(
+      address,
+      'GET',
+      `/v1/feed?${new URLSearchParams({ pop: this.#options.pop, instance: this.#instance })}`,
+    );
     if (answer.statusCode !== 200) throw new Error(`${url} answered ${answer.statusCode}: ${await answer.body.text()}`);
     this.#tell({ kind: 'connected', url });
     this.#pauseMs = FIRST_PAUSE_MS;
@@ -116,7 +139,7 @@ class Client {
   async #take(address: ControlAddress, snapshot: Snapshot): Promise<void> {
     const { pop } = this.#options;
     const answer = await this.#apply(snapshot, { keep: true });
-    const ack: Ack = { pop, version: snapshot.version, ...answer };
+    const ack: Ack = { pop, instance: this.#instance, version: snapshot.version, ...answer };
     // A confirmation that is lost is repeated after the next connection, for the snapshot that comes with it.
     await this.#request(address, 'POST', '/v1/feed/ack', ack)
       .then((reply) => reply.body.dump())
@@ -127,7 +150,7 @@ class Client {
     try {
       const answer = await this.#options.apply(snapshot);
       if (answer.error === undefined) {
-        if (keep) await this.#keep(snapshot);
+        if (keep) await this.#write(this.#file, JSON.stringify({ ...snapshot, staged: undefined }));
         this.#setReady(snapshot);
         return answer;
       }
@@ -139,9 +162,14 @@ class Client {
     }
   }
 
-  async #keep(snapshot: Snapshot): Promise<void> {
-    await mkdir(join(this.#file, '..'), { recursive: true, mode: 0o700 });
-    await replaceFile(this.#file, JSON.stringify({ ...snapshot, staged: undefined }));
+  /** A disk that is full must not keep a POP from serving what it has in memory. */
+  async #write(file: string, text: string): Promise<void> {
+    try {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+      await replaceFile(file, text);
+    } catch (error) {
+      this.#tell({ kind: 'unkept', error: asText(error) });
+    }
   }
 
   #request({ url, token }: ControlAddress, method: 'GET' | 'POST', path: string, body?: unknown) {

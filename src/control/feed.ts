@@ -11,9 +11,10 @@ export async function* feedLines(
   pop: string,
   heartbeatMs: number,
   signal: AbortSignal,
+  instance?: string,
 ): AsyncGenerator<FeedLine> {
   const mailbox = new Mailbox();
-  const leave = publisher.connect(pop, { send: (it) => mailbox.put(it), replaced: () => mailbox.end() });
+  const leave = publisher.connect(pop, { send: (it) => mailbox.put(it), replaced: () => mailbox.end() }, instance);
   const end = () => mailbox.end();
   signal.addEventListener('abort', end);
   try {

@@ -9,6 +9,8 @@ import { Problem } from './problem.ts';
 /** A POP's answer to a snapshot. */
 export interface Ack {
   readonly pop: string;
+  /** Tells processes apart that were given the same name; each has its own connection. */
+  readonly instance?: string;
   readonly version: number;
   /** The snapshot as a whole was refused and the POP serves what it had. */
   readonly error?: string;
@@ -48,6 +50,7 @@ export interface Subscriber {
 }
 
 interface Connection {
+  readonly pop: string;
   readonly subscriber: Subscriber;
   readonly connectedAtMs: number;
   ack: Ack | undefined;
@@ -79,20 +82,21 @@ export class Publisher {
   }
 
   /** Sends the current snapshot at once. Returns how to leave. */
-  connect(pop: string, subscriber: Subscriber): () => void {
-    this.#pops.get(pop)?.subscriber.replaced();
-    this.#pops.set(pop, { subscriber, connectedAtMs: this.#clock.nowMs(), ack: undefined });
+  connect(pop: string, subscriber: Subscriber, instance?: string): () => void {
+    const key = keyOf({ pop, instance });
+    this.#pops.get(key)?.subscriber.replaced();
+    this.#pops.set(key, { pop, subscriber, connectedAtMs: this.#clock.nowMs(), ack: undefined });
     subscriber.send(this.#current);
     return () => {
-      if (this.#pops.get(pop)?.subscriber !== subscriber) return;
-      this.#pops.delete(pop);
+      if (this.#pops.get(key)?.subscriber !== subscriber) return;
+      this.#pops.delete(key);
       this.#changed();
     };
   }
 
   /** False when no such POP is connected. */
   ack(ack: Ack): boolean {
-    const connection = this.#pops.get(ack.pop);
+    const connection = this.#pops.get(keyOf(ack));
     if (connection === undefined) return false;
     if (connection.ack === undefined || ack.version >= connection.ack.version) connection.ack = ack;
     this.#changed();
@@ -121,8 +125,8 @@ export class Publisher {
   }
 
   pops(): PopStatus[] {
-    return [...this.#pops].map(([name, { connectedAtMs, ack }]) => ({
-      name,
+    return [...this.#pops.values()].map(({ pop, connectedAtMs, ack }) => ({
+      name: pop,
       connectedAt: new Date(connectedAtMs).toISOString(),
       version: ack?.version ?? 0,
       ...(ack?.error === undefined ? {} : { error: ack.error }),
@@ -145,14 +149,17 @@ export class Publisher {
     const confirmed: string[] = [];
     const refused: Ack[] = [];
     const silent: string[] = [];
-    for (const [name, { ack }] of this.#pops) {
-      if (ack === undefined || ack.version < version) silent.push(name);
+    for (const { pop, ack } of this.#pops.values()) {
+      if (ack === undefined || ack.version < version) silent.push(pop);
       else if (ack.error !== undefined || (ack.failed?.length ?? 0) > 0) refused.push(ack);
-      else confirmed.push(name);
+      else confirmed.push(pop);
     }
     return { confirmed, refused, silent };
   }
 }
+
+const keyOf = ({ pop, instance }: { readonly pop: string; readonly instance?: string | undefined }): string =>
+  instance === undefined ? pop : `${pop}\n${instance}`;
 
 const stopping = (): Problem =>
   new Problem({ status: 503, reason: 'stopping', detail: 'the control plane is being stopped; ask again in a moment' });

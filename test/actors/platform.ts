@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { cliHere } from './cli.ts';
+import { type CliResult, cliHere, finished } from './cli.ts';
 import { type Answer, type Ask, ask, openClient } from './client.ts';
 import { isAlive } from './project-bundle.ts';
 import { until } from './until.ts';
@@ -19,6 +19,8 @@ export interface PlatformOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Folder that outlives the platform, for one that is started again; its maker removes it. */
+  readonly home?: string;
 }
 
 /** A line of the access log or of the server log. */
@@ -74,8 +76,9 @@ const FAST: Readonly<Record<string, unknown>> = {
   limits: { drainMs: 2_000 },
 };
 
-export async function startPlatform({ config = {}, args = [], env = {} }: PlatformOptions = {}): Promise<Platform> {
-  const home = mkdtempSync(join(tmpdir(), 'sv-platform-'));
+export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
+  const { config = {}, args = [], env = {} } = options;
+  const home = options.home ?? mkdtempSync(join(tmpdir(), 'sv-platform-'));
   const data = join(home, 'data');
   const file = join(home, 'selvedge.yaml');
   // JSON is YAML.
@@ -91,7 +94,13 @@ export async function startPlatform({ config = {}, args = [], env = {} }: Platfo
   });
   const ready = await firstLine(child, said);
   const port = Number(new URL(ready.http ?? 'http://none:0').port);
-  return new RunningPlatform({ child, said, ready, port, home, data });
+  return new RunningPlatform({ child, said, ready, port, home, data, keeps: options.home !== undefined });
+}
+
+/** The whole command line in a process of its own, for what starts platforms and fails. */
+export async function selvedge(...args: readonly string[]): Promise<CliResult> {
+  const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+  return finished(spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
 interface Ready {
@@ -119,6 +128,7 @@ interface Init {
   readonly port: number;
   readonly home: string;
   readonly data: string;
+  readonly keeps: boolean;
 }
 
 class RunningPlatform implements Platform {
@@ -128,16 +138,18 @@ class RunningPlatform implements Platform {
   readonly link: string | undefined;
   readonly data: string;
   readonly #home: string;
+  readonly #keeps: boolean;
   readonly #said: { stderr: string };
   #projects = 0;
 
-  constructor({ child, said, ready, port, home, data }: Init) {
+  constructor({ child, said, ready, port, home, data, keeps }: Init) {
     this.child = child;
     this.port = port;
     this.control = { url: ready.control ?? '', token: ready.token ?? '' };
     this.link = ready.link;
     this.data = data;
     this.#home = home;
+    this.#keeps = keeps;
     this.#said = said;
   }
 
@@ -212,7 +224,7 @@ class RunningPlatform implements Platform {
       await until('every process to be gone', () => !pids.some(isAlive), 3_000);
     } finally {
       for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-      rmSync(this.#home, { recursive: true, force: true });
+      if (!this.#keeps) rmSync(this.#home, { recursive: true, force: true });
     }
   }
 

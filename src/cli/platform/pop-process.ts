@@ -144,6 +144,7 @@ function followFeed(spec: PopSpec, pop: Pop, report: Report, applied: (snapshot:
       if (event.kind === 'connected' && lost) report(`found the control plane again at ${event.url}`);
       if (event.kind === 'lost' && !lost) report(`lost the control plane (${event.error}), serving what is here`);
       lost = event.kind === 'lost' || (lost && event.kind !== 'connected');
+      if (event.kind === 'unkept') report(`the configuration cannot be kept on the disk (${event.error})`);
       if (event.kind === 'refused') report(`refused configuration ${event.version}: ${event.error}`);
     },
   });
