@@ -7,6 +7,7 @@ import type { BlockList } from 'node:net';
 import type { CacheKey } from '../cache/key.ts';
 import type { CacheRequest, FetchPlan } from '../cache/types.ts';
 import type { ServerExchange } from '../http/exchange.ts';
+import type { Fields } from '../http/fields.ts';
 import { identifyClient, networkList } from '../http/forwarded.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
@@ -101,7 +102,7 @@ async function fromCache(
 ): Promise<HttpResponse> {
   const request = cacheRequest(exchange, settings, key, askedOfCache(exchange, settings));
   const started = settings.clock.monotonicMs();
-  const inform = { onInformation: server.inform.bind(server) };
+  const inform = { onInformation: informClient(server) };
   if (request.lookupOnly) return prefetched(exchange, settings, request, server.signal);
   const fetch = (signal: AbortSignal, plan: FetchPlan) =>
     needsGlobal(exchange, settings, plan.whole)
@@ -115,6 +116,13 @@ async function fromCache(
   if (cached.coalescedMs !== undefined) exchange.telemetry.metric('ecwt', cached.coalescedMs);
   return (await catchAnswer(exchange, settings, cached.response)) ?? cached.response;
 }
+
+/** 102 is how our own POPs say that they are alive; a client that does not expect it learns nothing from it. */
+const informClient =
+  (server: ServerExchange) =>
+  (status: number, fields: Fields): void => {
+    if (status !== 102) server.inform(status, fields);
+  };
 
 /** A prefetch: this POP's store, then the global one's, then 412; never an upstream. */
 async function prefetched(
