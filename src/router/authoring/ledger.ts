@@ -8,7 +8,6 @@ import { DEFAULT_BRANDING } from '../../status/branding.ts';
 import type { BuildProblem, Recording, RecordOptions } from '../protocol.ts';
 import type { Backend, Source } from '../table.ts';
 import { templateNames } from '../template.ts';
-import { BACKENDS } from './constants.ts';
 import type { Declaration } from './declarations.ts';
 import { readBackend } from './option-keys.ts';
 import type { PatternCheck } from './read-criteria.ts';
@@ -98,8 +97,7 @@ export class Ledger {
     if (Object.hasOwn(this.backends, name)) return;
     const known = Object.keys(this.backends).join(', ');
     const remedy = known ? `declared are ${known}` : 'declare it under backends in selvedge.config';
-    if (name === BACKENDS.imageOptimizer) this.fail(site, 'there is no image optimizer', 'proxy to an image service');
-    else this.fail(site, `the backend '${name}' is not declared`, remedy);
+    this.fail(site, `the backend '${name}' is not declared`, remedy);
   }
 
   #addBackend(options: BackendOptions, place: Place): string | null {

@@ -114,6 +114,11 @@ function proxyAction(backend: string, options: ProxyOptions, draft: Draft, scope
     scope.error('proxy is not allowed in a catch route', 'serveStatic, send, redirect or compute');
     return null;
   }
+  if (backend === BACKENDS.imageOptimizer) {
+    // Routes of frameworks always declare it; the framework's own server then answers, further down the list.
+    scope.warn('there is no image optimizer: this route sends nothing, the next one that matches answers');
+    return null;
+  }
   if (backend === BACKENDS.js) return appAction(options, draft, scope);
   if (backend === BACKENDS.static || backend === BACKENDS.permanentStatic)
     return staticAction(typeof options.path === 'string' ? options.path : ':path*', {}, scope);
