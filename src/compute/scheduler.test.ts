@@ -96,6 +96,24 @@ describe('workers', () => {
       assert.equal(await bodyText((await stage.compute.run(callOf(runnable, { route: 'hello' }))).response), 'hello');
   });
 
+  test('of a new deployment come before those that others only keep ready', async () => {
+    await using stage = await computeStage({ maxWorkers: 1, limits: { scheduleMs: 10_000 } });
+    for (const number of [1, 2, 3]) {
+      const runnable = await stage.project({ 'routes.mjs': routesModule(`hello: () => text('${number}')`) });
+      await stage.compute.prepare(runnable);
+      const { response } = await stage.compute.run(callOf(runnable, { route: 'hello' }));
+      assert.equal(await bodyText(response), String(number));
+    }
+  });
+
+  test('go round when several deployments want the only process at once', async () => {
+    await using stage = await computeStage({ maxWorkers: 1 });
+    const runnables = await Promise.all([1, 2, 3, 4].map(() => stage.project(HOLDING)));
+    await Promise.all(runnables.map((runnable) => stage.compute.prepare(runnable)));
+    const answers = runnables.map((runnable) => stage.compute.run(callOf(runnable, { route: 'hello' })));
+    for (const { response } of await Promise.all(answers)) assert.equal(response.status, 200);
+  });
+
   test('are never shared between two states of an environment', async () => {
     await using stage = await computeStage();
     const runnable = await stage.project({

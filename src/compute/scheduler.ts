@@ -26,6 +26,8 @@ class Scheduler implements Compute {
   readonly #pools = new Map<string, Pool>();
   readonly #poolOf = new WeakMap<Runnable, Pool>();
   readonly #queue = new Queue();
+  /** Need a process and got none; the next one that comes free is theirs. */
+  readonly #wanting = new Set<Pool>();
   readonly #sweep: { timer?: Timer } = {};
   #closed = false;
 
@@ -153,8 +155,15 @@ class Scheduler implements Compute {
         ticket.take(worker);
       } else if (failure && ticket.pool.live === 0) this.#refuse(ticket, this.#stillFailing(ticket, failure));
     }
+    for (const pool of this.#wanting) if (!this.#needs(pool) || this.#start(pool, true)) this.#wanting.delete(pool);
+    if (this.#wanting.size > 0) return;
     for (const pool of this.#pools.values())
       while (pool.live < pool.keep && !pool.failure() && this.#start(pool, false));
+  }
+
+  #needs(pool: Pool): boolean {
+    if (pool.failure()) return false;
+    return (pool.live === 0 && pool.preparing.length > 0) || pool.coming < this.#queue.waitingFor(pool);
   }
 
   /** A failed start answers for all who come before it is tried again. */
@@ -169,8 +178,7 @@ class Scheduler implements Compute {
 
   /** Another worker beside the busy ones, if more wait than are on the way. */
   #grow(pool: Pool): void {
-    if (this.#closed || pool.failure() || pool.coming >= this.#queue.waitingFor(pool)) return;
-    this.#start(pool, true);
+    if (!this.#closed && this.#needs(pool)) this.#start(pool, true);
   }
 
   /** Undefined when every process is in use; `mayTake` ends an idle worker of another deployment for it. */
@@ -178,8 +186,9 @@ class Scheduler implements Compute {
     const all = [...this.#pools.values()];
     const processes = all.reduce((sum, { workers }) => sum + workers.size, 0);
     if (processes < this.#room.maxWorkers) return pool.start();
-    const leaving = all.some(({ workers }) => [...workers].some(isLeaving));
-    if (!mayTake || leaving) return undefined;
+    if (!mayTake) return undefined;
+    this.#wanting.add(pool);
+    if (all.some(({ workers }) => [...workers].some(isLeaving))) return undefined;
     const [victim] = all
       .filter((other) => other !== pool)
       .flatMap((other) => other.idle())
