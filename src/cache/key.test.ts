@@ -46,10 +46,14 @@ describe('the default key', () => {
     differ({ query: 'a' }, { query: 'a=' });
   });
   test('ignores the platform parameters, however they are spelt, and keeps them from the upstream', () => {
-    const query = 'b=1&selvedge_prefetch=1&pref_selvedge_body=x&%73elvedge_debug=true&a=2';
+    const query = 'b=1&selvedge_prefetch=1&%73elvedge_debug=true&a=2';
     same({ query: 'a=2&b=1' }, { query });
     assert.equal(keyOf({ query }).upstreamQuery, 'b=1&a=2');
     assert.equal(keyOf({ query }).originalQuery, undefined);
+  });
+  test('counts a body that a GET carries in its query, and leaves it to the project', () => {
+    differ({ query: 'pref_selvedge_body=x' }, { query: 'pref_selvedge_body=y' });
+    assert.equal(keyOf({ query: 'a=1&pref_selvedge_body=x' }).upstreamQuery, 'a=1&pref_selvedge_body=x');
   });
   test('has a hash of 128 bits', () => assert.match(keyOf().hash, /^[0-9a-f]{32}$/));
 });

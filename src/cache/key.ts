@@ -102,9 +102,11 @@ function decodedName(parameter: string): string {
   }
 }
 
-/** The platform's own parameters never count and never reach an upstream: what is not keyed must not have effects. */
-const isOwned = (name: string, cookiePrefix: string) =>
-  name.startsWith(`${cookiePrefix}_`) || name.startsWith(`pref_${cookiePrefix}_`);
+/**
+ * The platform's own parameters never count and never reach an upstream: what is not keyed must not have effects.
+ * Those that carry the body of a POST in a GET are the project's content: they count, and reach its transform.
+ */
+const isOwned = (name: string, cookiePrefix: string) => name.startsWith(`${cookiePrefix}_`);
 
 function countsInQuery(name: string, rule: KeySettings['query']): boolean {
   if (rule === undefined) return true;

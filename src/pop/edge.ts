@@ -13,6 +13,7 @@ import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
 import { builtInAnswer } from './built-in.ts';
 import { cacheRequest } from './cache-request.ts';
+import { carriedRequest } from './carried.ts';
 import { catchAnswer } from './catches.ts';
 import { finish } from './deliver.ts';
 import { dial } from './dial.ts';
@@ -81,6 +82,9 @@ async function answer(
 ): Promise<HttpResponse | null> {
   const builtIn = builtInAnswer(exchange, settings);
   if (builtIn) return finish(builtIn, exchange, settings);
+  const { cookiePrefix } = settings.branding;
+  if (isPrefetch(exchange.request.query, cookiePrefix))
+    exchange.request = carriedRequest(exchange.request, cookiePrefix);
   const key = await routeExchange(exchange, settings, enforceProtocol);
   try {
     const local = await localAnswer(exchange, settings, enforceProtocol);

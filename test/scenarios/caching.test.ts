@@ -252,6 +252,20 @@ describe('caching', () => {
     assert.equal((await platform.log(hit.get('x-sv-request-id')!)).pre, 1);
   });
 
+  test('a prefetch that carries a body finds what the POST stored; otherwise a body in a query is content', async () => {
+    const body = '{"prefetched":1}';
+    const query = (text: string) =>
+      new URLSearchParams({ pref_selvedge_method: 'POST', pref_selvedge_body: text }).toString();
+    const headers = { 'content-type': 'application/json' };
+    assert.equal((await site.ask(`/search?selvedge_prefetch=1&${query(body)}`)).status, 412);
+    await site.ask('/search', { method: 'POST', body, headers });
+    const found = await site.ask(`/search?selvedge_prefetch=1&${query(body)}`);
+    assert.deepEqual([found.status, found.json().body], [200, body]);
+    assert.equal((await site.ask(`/search?selvedge_prefetch=1&${query('{}')}`)).status, 412);
+    assert.equal(await fetches('/key/carried', { query: `?${query('1')}` }, { query: `?${query('2')}` }), 2);
+    assert.equal((await site.ask(`/key/carried?${query('1')}`)).json().method, 'GET');
+  });
+
   test('a deployment begins with an empty cache', async () => {
     const place = { environment: 'staging' };
     const files = projectFiles({ o: origin.backend }, ROUTES);
