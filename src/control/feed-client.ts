@@ -43,6 +43,8 @@ export type FeedEvent =
 export interface FeedClient {
   /** Resolves with the first snapshot that is served from, off the disk or from the control plane. */
   readonly ready: Promise<Snapshot>;
+  /** Somebody knows more than this POP does: if it waits to connect again, it does so now. */
+  hurry(): void;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ export function startFeedClient(options: FeedClientOptions): FeedClient {
   const running = client.run();
   return {
     ready: client.ready,
+    hurry: () => client.hurry(),
     async close() {
       client.stop();
       await running;
@@ -67,6 +70,7 @@ class Client {
   readonly #agent = new Agent({ headersTimeout: ANSWER_MS, bodyTimeout: SILENCE_MS, connect: { timeout: ANSWER_MS } });
   readonly #setReady: (snapshot: Snapshot) => void;
   #pauseMs = FIRST_PAUSE_MS;
+  #endPause: () => void = () => {};
 
   constructor(options: FeedClientOptions) {
     const { promise, resolve } = Promise.withResolvers<Snapshot>();
@@ -74,6 +78,10 @@ class Client {
     this.#setReady = resolve;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+  }
+
+  hurry(): void {
+    this.#endPause();
   }
 
   stop(): void {
@@ -196,6 +204,7 @@ class Client {
         resolve();
       };
       const timer = this.#clock.setTimer(waitMs, done);
+      this.#endPause = done;
       signal.addEventListener('abort', done);
     });
   }

@@ -13,6 +13,7 @@ import type { Body, HttpResponse } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
 import { cacheRequest } from './cache-request.ts';
 import { dial } from './dial.ts';
+import type { Destination } from './directory.ts';
 import { Exchange } from './exchange.ts';
 import { takeFault } from './faults.ts';
 import { loaded } from './identify.ts';
@@ -81,7 +82,7 @@ async function answer(
   settings: PopSettings,
 ): Promise<HttpResponse> {
   if (settings.drained.aborted) throw new Fault({ cause: 'platform.draining', hop: 'global' });
-  const destination = await loaded(settings.directory()?.find(context.environment, context.deployment), 'global');
+  const destination = await destinationOf(context, settings);
   if (!destination) throw new Fault({ cause: 'platform.warming', hop: 'global' });
   exchange.destination = destination;
   const key = await routeExchange(exchange, settings, false);
@@ -96,6 +97,15 @@ async function answer(
   const fetch = (fetchSignal: AbortSignal, plan: FetchPlan) =>
     dial(exchange, settings, { ...plan, signal: fetchSignal, onInformation });
   return fromCache(exchange, context, settings, key, fetch, signal);
+}
+
+/** An edge may have heard of a deployment before this POP has. */
+async function destinationOf(context: LinkContext, settings: PopSettings): Promise<Destination | undefined> {
+  const find = () => loaded(settings.directory()?.find(context.environment, context.deployment), 'global');
+  const known = await find();
+  if (known) return known;
+  await settings.caughtUp();
+  return find();
 }
 
 function planCatch(exchange: Exchange, status: number): void {

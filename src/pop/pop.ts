@@ -17,8 +17,10 @@ import { accessRecord } from './record.ts';
 import type { PopSettings } from './settings.ts';
 import { type Site, type SiteSource, Sites } from './site.ts';
 
-export interface PopOptions extends Omit<PopSettings, 'directory' | 'permanentFiles' | 'drained'> {
+export interface PopOptions extends Omit<PopSettings, 'directory' | 'caughtUp' | 'permanentFiles' | 'drained'> {
   readonly source: SiteSource;
+  /** Another POP knows a deployment that this one has not heard of. */
+  readonly onBehind?: () => void;
 }
 
 export interface Pop {
@@ -35,9 +37,18 @@ export function createPop(options: PopOptions): Pop {
   const { compute, clock, cache } = options;
   let directory: Directory | null = null;
   let before: Directory | null = null;
+  let swapped = Promise.withResolvers<void>();
   const draining = new AbortController();
   const permanentFiles = new PermanentFiles(options.source, options.report);
-  const settings: PopSettings = { ...options, directory: () => directory, permanentFiles, drained: draining.signal };
+  const caughtUp = (): Promise<void> => {
+    options.onBehind?.();
+    return new Promise((resolve) => {
+      clock.setTimer(CATCH_UP_MS, resolve);
+      void swapped.promise.then(resolve);
+    });
+  };
+  const now = { directory: () => directory, caughtUp, drained: draining.signal };
+  const settings: PopSettings = { ...options, ...now, permanentFiles };
   const release = ({ runnable }: Site): void => void (runnable && compute?.release(runnable.id));
   const sites = new Sites({
     source: options.source,
@@ -52,6 +63,8 @@ export function createPop(options: PopOptions): Pop {
     directory = now;
     sites.keep(now.pinned, (site) => isServed(site, now));
     permanentFiles.keep(now);
+    swapped.resolve();
+    swapped = Promise.withResolvers();
     for (const space of cacheSpaces(before).difference(cacheSpaces(now))) cache.dropSpace(space);
   };
   return {
@@ -70,6 +83,9 @@ export function createPop(options: PopOptions): Pop {
     },
   };
 }
+
+/** So long does a request wait for a configuration that knows its deployment. */
+const CATCH_UP_MS = 3_000;
 
 /** So long do the workers of a deployment that was replaced or refused stay. */
 const LINGER_MS = 5_000;

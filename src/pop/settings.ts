@@ -31,6 +31,8 @@ export interface PopSettings {
   readonly linkToken: string;
   /** Null until a first configuration was loaded. */
   readonly directory: () => Directory | null;
+  /** Resolves with the next configuration, or when it would take too long to wait for one. */
+  readonly caughtUp: () => Promise<void>;
   readonly blobFile: BlobFile;
   readonly permanentFiles: PermanentFiles;
   readonly record: (record: Partial<AccessRecord>) => void;

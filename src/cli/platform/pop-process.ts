@@ -82,6 +82,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits) },
     linkToken: spec.linkToken,
     blobFile: (sha256) => source.file(sha256),
+    onBehind: () => feed.hurry(),
     record: (record) => logs.access.write(record),
     report,
     trustedProxies: config.trustedProxies,
