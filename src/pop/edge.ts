@@ -8,7 +8,7 @@ import type { CacheKey } from '../cache/key.ts';
 import type { CacheRequest, FetchPlan } from '../cache/types.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import type { Fields } from '../http/fields.ts';
-import { identifyClient, networkList } from '../http/forwarded.ts';
+import { identifyClient, networkList, plainIp } from '../http/forwarded.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
 import { builtInAnswer } from './built-in.ts';
@@ -60,7 +60,7 @@ function beginExchange(server: ServerExchange, settings: PopSettings, trusted: B
   const protocol = preload && request.fields.get('x-forwarded-proto') === 'https' ? 'https' : identified.protocol;
   const exchange = new Exchange({
     requestId: requestIdOf(request.fields, randomUUID),
-    client: { ip, protocol, httpVersion },
+    client: { ip, peerIp: plainIp(remoteAddress), protocol, httpVersion },
     request: { ...request, protocol },
     startedMs: receivedAtMs,
     receivedAtMs: settings.clock.nowMs(),

@@ -14,6 +14,8 @@ import { ExchangeTelemetry } from './telemetry.ts';
 export interface Client {
   /** Most downstream address that can be believed. */
   readonly ip: string;
+  /** Who the connection came from, when that is a trusted proxy and not the client itself. */
+  readonly peerIp?: string;
   /** As the client spoke it, or as a trusted proxy in front says. */
   readonly protocol: 'http' | 'https';
   readonly httpVersion: string;

@@ -66,7 +66,12 @@ function beginExchange(server: ServerExchange, context: LinkContext, settings: P
   if (!context.trailers) fields.delete('te');
   const exchange = new Exchange({
     requestId: context.requestId,
-    client: { ip: context.clientIp, protocol: context.protocol, httpVersion: context.httpVersion },
+    client: {
+      ip: context.clientIp,
+      ...(context.peerIp === undefined ? {} : { peerIp: context.peerIp }),
+      protocol: context.protocol,
+      httpVersion: context.httpVersion,
+    },
     request: { ...server.request, fields, host: context.host, protocol: context.protocol },
     startedMs: server.receivedAtMs,
     receivedAtMs: settings.clock.nowMs(),

@@ -26,6 +26,7 @@ export const LINK_END = 'selvedge-link-end';
 export interface LinkContext {
   readonly requestId: string;
   readonly clientIp: string;
+  readonly peerIp?: string;
   readonly protocol: 'http' | 'https';
   /** Host as the client sent it. */
   readonly host: string;

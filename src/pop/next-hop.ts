@@ -88,6 +88,7 @@ function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall): 
   const context: LinkContext = {
     requestId,
     clientIp: client.ip,
+    ...(client.peerIp === undefined ? {} : { peerIp: client.peerIp }),
     protocol: client.protocol,
     httpVersion: client.httpVersion,
     host: request.host,

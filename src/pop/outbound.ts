@@ -35,9 +35,11 @@ export function outboundFields(exchange: Exchange, settings: PopSettings, plan: 
   else fields.set('accept-encoding', accepted);
   fields.set('x-request-id', requestId);
   for (const [name, value] of platformFields(exchange)) fields.set(`${settings.branding.headerPrefix}-${name}`, value);
-  appendForwardedFor(fields, client.ip);
+  const { ip, peerIp = ip } = client;
+  appendForwardedFor(fields, peerIp);
   fields.set('x-forwarded-host', request.host).set('x-forwarded-proto', client.protocol);
-  appendForwarded(fields, { ip: client.ip, host: request.host, protocol: client.protocol });
+  // A proxy in front that told of the client in other words only: what it told is said here.
+  appendForwarded(fields, { ip: fields.has('forwarded') ? peerIp : ip, host: request.host, protocol: client.protocol });
   appendVia(fields, client.httpVersion, settings.name);
   return appendPass(fields, CDN_ID);
 }
