@@ -10,6 +10,7 @@ import { type FoundFile, hidden, walk } from './files.ts';
 import type { ServerBundle } from './manifest.ts';
 import { type Problems, projectPath } from './problems.ts';
 import type { Project } from './project.ts';
+import { traceServer } from './traced.ts';
 
 export interface StagedApp {
   /** As the manifest names it. */
@@ -54,10 +55,12 @@ export async function stageApp(request: AppRequest, problems: Problems): Promise
     production,
   });
   problems.add(bundled);
-  const files = new Map([
-    [out, bundled.code],
-    [`${out}.map`, bundled.map],
-  ]);
+  // A connector's build stages what its server needs; of other servers nobody has said it.
+  const traced = entry.folder === '' && !problems.failed;
+  const files = new Map<string, FoundFile | string>(
+    traced ? await traceServer({ projectDir: dir, entry: entry.file, inputs: bundled.inputs }) : [],
+  );
+  files.set(out, bundled.code).set(`${out}.map`, bundled.map);
   return { run: { kind: 'module', entry: out }, files };
 }
 

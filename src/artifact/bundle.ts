@@ -40,6 +40,8 @@ export interface Bundle extends ProblemList {
   readonly curable: boolean;
   /** Packages that stayed imports. */
   readonly external: readonly string[];
+  /** Files that it was made of, relative to the project. */
+  readonly inputs: readonly string[];
 }
 
 /** Where `core/config` looks for the project's configuration, whichever copy of it asks. */
@@ -84,11 +86,13 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
   }
 }
 
-type Output = EsbuildResult<{ write: false }> | { errors: Message[]; warnings: Message[]; outputFiles?: undefined };
+type Output =
+  | EsbuildResult<{ write: false; metafile: true }>
+  | { errors: Message[]; warnings: Message[]; outputFiles?: undefined; metafile?: undefined };
 
 async function run(request: BundleRequest, external: ReadonlySet<string>, natives: Set<string>): Promise<Output> {
   try {
-    return await build({ ...optionsFor(request, external, natives), write: false });
+    return await build({ ...optionsFor(request, external, natives), write: false, metafile: true });
   } catch (error) {
     const { errors, warnings } = error as Partial<EsbuildResult>;
     if (!errors) throw error;
@@ -141,6 +145,7 @@ function finish(result: Output, { projectDir, entry }: BundleRequest, external: 
     code: file('js'),
     map: withoutOwnSources(file('.map')),
     external: [...external].sort(),
+    inputs: Object.keys(result.metafile?.inputs ?? {}).sort(),
   };
 }
 

@@ -23,11 +23,18 @@ interface PackageManifest {
 /** Served by the platform itself, or tools of a developer's machine. */
 const OWN = /^(?:selvedge|@(?:layer0|edgio)\/(?:core|cli|devtools))$/;
 
-/** Breadth first, so that what the project itself depends on gets the top places. */
-export function placePackages(projectDir: string, problems: Problems): PlacedPackage[] {
+/**
+ * Breadth first, so that what the project itself depends on gets the top places. `names`: what to start from, by
+ * default the project's dependencies.
+ */
+export function placePackages(
+  projectDir: string,
+  problems: Problems,
+  names: readonly string[] = requiredBy(projectDir, problems),
+): PlacedPackage[] {
   const taken = new Map<string, string>();
   const waiting: { from: string; target: string; names: readonly string[] }[] = [
-    { from: projectDir, target: '', names: requiredBy(projectDir, problems) },
+    { from: projectDir, target: '', names },
   ];
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     for (const name of next.names) {

@@ -37,10 +37,15 @@ export class Problems implements ProblemList {
 /** One line for people: `routes.ts:12: what is wrong. What to do.` */
 export function describeProblem({ file, line, message, remedy }: BuildProblem): string {
   const place = file === undefined ? '' : `${file}${line === undefined ? '' : `:${line}`}: `;
-  return `${place}${message}${remedy === undefined ? '' : ` ${sentence(remedy)}`}`;
+  return `${place}${remedy === undefined ? message : `${message.replace(/[^.!?]$/, '$&.')} ${sentence(remedy)}`}`;
 }
 
-const sentence = (text: string): string => `${text[0]?.toUpperCase() ?? ''}${text.slice(1)}`;
+/** Code keeps its letters: a remedy that is code is introduced by words. */
+function sentence(remedy: string): string {
+  const [first = ''] = remedy.split(' ', 1);
+  if (/[^\p{L}\p{N}:,-]/u.test(first) && !first.startsWith('`')) return `Write instead: ${remedy}`;
+  return `${first[0]?.toUpperCase() ?? ''}${remedy.slice(1)}`;
+}
 
 /** With `/` on every system, and never starting with `./`. */
 export const projectPath = (dir: string, file: string): string =>

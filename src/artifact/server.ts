@@ -49,7 +49,8 @@ export async function collectServer(request: ServerRequest, problems: Problems):
     await addPackages(project, files, problems);
   if (staged) await addFolder(stageDirectories(staged.stageDir).server, '', files, problems);
   const app = await stageApp(request, problems);
-  for (const [path, file] of app?.files ?? []) files.set(path, file);
+  // What the project names itself has been placed as it wishes.
+  for (const [path, file] of app?.files ?? []) if (typeof file === 'string' || !files.has(path)) files.set(path, file);
   if (need === 'app' && app === null && request.production && !problems.failed) refuseMissingApp(request, problems);
   files.set(ROUTES_BUNDLE, routes.code);
   files.set(`${ROUTES_BUNDLE}.map`, routes.map);
