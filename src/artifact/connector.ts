@@ -10,6 +10,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { failureOf, runChild } from './child.ts';
 import type { ConnectorInput } from './children/run-connector.ts';
 import type { StageRequests } from './compat/stage.ts';
+import { nodeOptionsForBuilds } from './old-frameworks.ts';
 import { type Problems, projectPath } from './problems.ts';
 import type { Project } from './project.ts';
 
@@ -120,6 +121,7 @@ export async function buildWithConnector(run: ConnectorRun, problems: Problems):
     job: 'run-connector',
     input,
     cwd: dir,
+    env: { NODE_OPTIONS: nodeOptionsForBuilds() },
     timeLimitMs: BUILD_TIME_LIMIT_MS,
     onOutput,
   });
