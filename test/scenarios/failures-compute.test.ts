@@ -14,9 +14,9 @@ describe('project code fails', () => {
   before(async () => {
     const limits = {
       compute: {
-        responseMs: 1_500,
+        responseMs: 4_000,
         reservedMs: 300,
-        scheduleMs: 700,
+        scheduleMs: 3_000,
         memoryMiB: 256,
         reservedMemoryMiB: 20,
         responseBytes: 100_000,
@@ -48,7 +48,7 @@ describe('project code fails', () => {
       .match('/busy', ({ compute }) => compute(() => { for (;;); }))
       .match('/waiting', ({ compute }) => compute(() => fetch('http://127.0.0.1:${silent.port}/')))
       .match('/heap', ({ compute }) => compute(() => { const all = []; for (;;) all.push(new Array(1000).fill(all.length)); }))
-      .match('/slow', ({ compute }) => compute(async (req, res) => { await new Promise((done) => setTimeout(done, 1_000)); res.body = 'slow'; }))
+      .match('/slow', ({ compute }) => compute(async (req, res) => { await new Promise((done) => setTimeout(done, 2_500)); res.body = 'slow'; }))
       .match('/in-worker/refused', ({ proxy }) => proxy('closed', { transformResponse() {} }))
       .match('/own', ({ compute }) => compute((req, res) => { res.statusCode = 534; res.body = 'mine'; res.setHeader('x-sv-error', '534'); }))
       .match('/caught', ({ compute }) => compute(() => { throw new Error('caught'); }))
@@ -83,6 +83,9 @@ describe('project code fails', () => {
     ['/header', 'a line break in a header', project(534, 'http_protocol_error', 'compute.malformed')],
     ['/large', 'a body over the limit', project(532, 'http_response_body_size', 'compute.body-bytes')],
     ['/lines', '71 header lines', project(542, 'http_response_header_section_size', 'compute.header-count')],
+    ['/heap', 'memory without end', project(540, 'connection_terminated', 'compute.memory', 'oom')],
+  ];
+  const LATE: typeof CASES = [
     [
       '/never',
       'a handler that never answers',
@@ -94,8 +97,12 @@ describe('project code fails', () => {
       "a slow upstream of the project's",
       { ...project(539, 'http_response_timeout', 'compute.timeout', 'upstream-slow'), act: 'upstream' },
     ],
-    ['/heap', 'memory without end', project(540, 'connection_terminated', 'compute.memory', 'oom')],
   ];
+  test('three ways of not answering in time: 539, each with its reason', async () => {
+    await Promise.all(LATE.map(([path, , expected]) => failing(platform, site, path, expected)));
+    assert.match((await site.ask('/ok')).text, /^ok \d+$/);
+  });
+
   for (const [path, claim, expected] of CASES) {
     test(`${claim}: ${expected.code}`, async () => {
       const { answer } = await failing(platform, site, path, expected);
@@ -143,7 +150,7 @@ describe('project code fails', () => {
       ...{ hop: 'compute', act: 'capacity' },
     };
     const headers = { accept: 'application/problem+json' };
-    const answers = await Promise.all(Array.from({ length: 7 }, (_, at) => site.ask(`/slow?${at}`, { headers })));
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, at) => site.ask(`/slow?${at}`, { headers })));
     const refused = answers.filter(({ status }) => status === 541);
     assert.ok(refused.length > 0);
     for (const answer of refused) {

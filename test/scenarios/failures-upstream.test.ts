@@ -37,7 +37,7 @@ describe('an upstream fails', () => {
       'empty.test': {},
       'silent.test': { silent: true },
     });
-    const limits = { upstream: { responseMs: 400, bodyIdleMs: 400, dnsMs: 400, tlsMs: 400 } };
+    const limits = { upstream: { responseMs: 2_000, bodyIdleMs: 1_000, dnsMs: 800, tlsMs: 800 } };
     const config = { dns: { servers: [names.address] }, limits, upstream: { prohibited: ['127.0.0.9/32'] } };
     [platform, origin] = await Promise.all([startPlatform({ config }), pathOrigin()]);
     for (const [name, script] of Object.entries(SCRIPTS)) raw.set(name, await rawOrigin(script));
