@@ -9,6 +9,8 @@ export interface Kind<T> {
   readonly read: (raw: unknown) => { readonly value: T } | undefined;
   /** A file that must be readable; relative ones are relative to the configuration file. */
   readonly file?: boolean;
+  /** A folder that need not be there yet; relative ones as with files. */
+  readonly folder?: boolean;
 }
 
 const accept = <T>(value: T): { readonly value: T } => ({ value });
@@ -53,6 +55,7 @@ export const milliseconds = (min = 1): Kind<number> => number({ min, max: LONGES
 
 export const port: Kind<number> = number({ max: 65_535, unit: 'port, 0 picks a free one' });
 
+export const folder: Kind<string> = { ...text('the path of a directory', /./), folder: true };
 export const file: Kind<string> = { ...text('the path of a readable file', /./), file: true };
 
 /** An IP literal or a host name that the system resolves. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { DEFAULT_LIMITS, LIMIT_KEYS, LONGEST_TIMER_MS } from './limits.ts';
 import { ConfigError, loadConfig, parseOverride, resolveConfig } from './load.ts';
@@ -128,6 +128,11 @@ compute: 3
         'c.yaml:3 limits.pop.silenceMs',
       ],
     );
+  });
+
+  test('the data directory is a whole path, relative to the file that names it', () => {
+    assert.ok(isAbsolute(resolveConfig('').data));
+    assert.equal(resolveConfig('data: ../kept', { directory: '/etc/selvedge' }).data, '/etc/kept');
   });
 
   test('broken YAML, other documents, doubled keys and missing files have their own words', () => {

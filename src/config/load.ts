@@ -161,6 +161,7 @@ function readSetting(
   if (before && !before.lenient && !setting.lenient) return problem(`is given twice, first at ${before.from}`);
   const read = readValue(option, setting);
   if (!read) return problem(`must be ${option.kind.allowed}, not ${option.secret ? 'what was given' : seen(value)}`);
+  if (option.kind.folder) return { value: resolve(setting.directory, read.value as string) };
   if (!option.kind.file) return read;
   const file = resolve(setting.directory, read.value as string);
   try {

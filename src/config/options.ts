@@ -3,7 +3,9 @@
  * check fails when one of the two has a member that the other has not). The loader, `selvedge config --help` and
  * docs/configuration.md are derived from it.
  */
+
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { type BrandingOverrides, PRESET_NAMES, type Preset } from '../status/branding.ts';
 import type { Kind } from './kinds.ts';
 import * as kind from './kinds.ts';
@@ -57,9 +59,10 @@ const TREE: OptionTree<FileConfig> = {
     helpUrl: none(kind.url('https', 'http'), 'Page that explains the status codes; error pages link to it.'),
   },
   data: option(
-    kind.text('the path of a directory', /./),
-    '.selvedge/data',
+    kind.folder,
+    () => resolve('.selvedge/data'),
     'Base directory of everything that is kept: control state, blobs, cache, logs.',
+    { defaultText: '.selvedge/data' },
   ),
   pop: {
     name: option(

@@ -21,6 +21,8 @@ export interface PlatformOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Folder that outlives the platform, for one that is started again; its maker removes it. */
   readonly home?: string;
+  /** Started in this folder, without naming a data directory. */
+  readonly cwd?: string;
 }
 
 /** A line of the access log or of the server log. */
@@ -79,13 +81,15 @@ const FAST: Readonly<Record<string, unknown>> = {
 export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
   const { config = {}, args = [], env = {} } = options;
   const home = options.home ?? mkdtempSync(join(tmpdir(), 'sv-platform-'));
-  const data = join(home, 'data');
+  const data = options.cwd === undefined ? join(home, 'data') : join(options.cwd, '.selvedge', 'data');
   const file = join(home, 'selvedge.yaml');
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(merged(FAST, config)));
-  const base = ['start', '--config', file, '--data', data, '--http-port', '0', '--control-port', '0', '--json'];
-  const child = spawn(process.execPath, [MAIN, ...base, ...args], {
+  const base = ['start', '--config', file, '--http-port', '0', '--control-port', '0', '--json'];
+  const where = options.cwd === undefined ? ['--data', data] : [];
+  const child = spawn(process.execPath, [MAIN, ...base, ...where, ...args], {
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...env },
+    cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const said = { stdout: '', stderr: '' };

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { cliHere } from '../actors/cli.ts';
 import { httpOrigin } from '../actors/origin.ts';
 import { selvedge, startPlatform } from '../actors/platform.ts';
 import { isAlive } from '../actors/project-bundle.ts';
@@ -95,6 +96,19 @@ describe('a running platform', () => {
     );
     assert.equal(code, 1);
     assert.match(stderr, /another platform already runs with the data directory/);
+  });
+
+  test('serves a new project at once, found through the folder that it was started in', async () => {
+    const cwd = newHome();
+    await using platform = await startPlatform({ cwd });
+    for (const args of [
+      ['init', 'my-site'],
+      ['deploy', 'my-site'],
+    ]) {
+      const { code, stderr } = await cliHere(args, { cwd });
+      assert.equal(code, 0, stderr);
+    }
+    assert.equal((await platform.request({ host: 'my-site-default.localhost', path: '/' })).status, 200);
   });
 
   test('finishes what it has when it is told to stop, takes nothing new, and leaves nothing behind', async () => {

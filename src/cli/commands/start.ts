@@ -4,7 +4,7 @@ import { type ConfigOverride, loadConfig, parseOverride } from '../../config/loa
 import { optionsHelp } from '../../config/options.ts';
 import type { PlatformConfig } from '../../config/platform.ts';
 import { type CommandContext, CommandFailed, type CommandSpec, UsageError } from '../command.ts';
-import { type Example, startExample } from '../platform/example.ts';
+import type { Example } from '../platform/example.ts';
 import { type RunningPlatform, startPlatform } from '../platform/platform.ts';
 
 /** Command-line options that stand for a member of the configuration. */
@@ -29,7 +29,8 @@ async function start(context: CommandContext): Promise<number> {
   if (platform === null) return 0;
   let example: Example | null = null;
   try {
-    example = flag('example') ? await startExample(config, platform, io) : null;
+    // Brings the builder along, which a platform does not need.
+    if (flag('example')) example = await (await import('../platform/example.ts')).startExample(config, platform, io);
     announce(context, config, platform, example);
     await stop;
     io.err('draining\n');
