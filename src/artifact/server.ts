@@ -3,6 +3,7 @@
  * lies in one folder, which is the worker's working directory.
  */
 import { basename, extname, join, posix } from 'node:path';
+import { handlersStatement } from '../router/authoring/handlers.ts';
 import type { Recording } from '../router/protocol.ts';
 import { stageApp } from './app.ts';
 import type { BlobFolder } from './blobs.ts';
@@ -52,7 +53,7 @@ export async function collectServer(request: ServerRequest, problems: Problems):
   // What the project names itself has been placed as it wishes.
   for (const [path, file] of app?.files ?? []) if (typeof file === 'string' || !files.has(path)) files.set(path, file);
   if (need === 'app' && app === null && request.production && !problems.failed) refuseMissingApp(request, problems);
-  files.set(ROUTES_BUNDLE, routes.code);
+  files.set(ROUTES_BUNDLE, routes.code + handlersStatement(request.recording.handlers ?? []));
   files.set(`${ROUTES_BUNDLE}.map`, routes.map);
   if (problems.failed) return null;
   return { files: await store(files, request.blobs), routes: ROUTES_BUNDLE, ...(app ? { app: app.run } : {}) };

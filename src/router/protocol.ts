@@ -25,6 +25,8 @@ export interface Recording {
     readonly permanent: boolean;
     readonly exclude: readonly string[];
   }[];
+  /** What each route number stands for; a build leaves it in the bundle for the workers. */
+  readonly handlers?: readonly string[];
   readonly warnings: readonly BuildProblem[];
   readonly errors: readonly BuildProblem[];
 }

@@ -6,12 +6,13 @@
 import type { GuestResponse, GuestStream, RunOptions } from '../protocol.ts';
 import { FILE_PARAM } from './constants.ts';
 import type { CatchDeclaration, Declaration } from './declarations.ts';
+import { findHandler } from './handlers.ts';
 import { LiveExchange } from './live-exchange.ts';
 import { liveWriter } from './live-writer.ts';
 import type { PluginBase } from './plugin.ts';
 import { Request } from './request.ts';
 import { type RunContext, withinRun } from './run-context.ts';
-import { findByOrdinal, type RouterState } from './state.ts';
+import type { RouterState } from './state.ts';
 import type { RouteHandler } from './types.ts';
 
 export function run(
@@ -34,7 +35,7 @@ export function run(
 }
 
 function handlerOf(state: RouterState, routeId: string, file: string | undefined): RouteHandler {
-  const declaration = findByOrdinal(state, Number.parseInt(routeId, 10));
+  const declaration = findHandler(state, Number.parseInt(routeId, 10));
   const handler = declaration && ownHandler(declaration, file);
   if (typeof handler === 'function') return handler;
   throw new Error(

@@ -13,6 +13,7 @@ import type {
   RouteDeclaration,
 } from './declarations.ts';
 import { Draft } from './draft.ts';
+import { handlerKeys } from './handlers.ts';
 import { Ledger, type Place } from './ledger.ts';
 import { readBackend, warnUnknownKeys } from './option-keys.ts';
 import { readCriteria, readMatcher, statusText } from './read-criteria.ts';
@@ -65,6 +66,7 @@ class Recorder {
     return deepFreeze({
       table: asData(table),
       staticFiles,
+      handlers: handlerKeys(state),
       warnings: this.#ledger.warnings,
       errors: this.#ledger.errors,
     });

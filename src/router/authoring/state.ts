@@ -69,12 +69,3 @@ export function numbered(state: RouterState): { main: NumberedSection; destinati
   const main = section(state);
   return { main, destinations: [...state.destinations].map(([name, of]) => [name, section(of)]) };
 }
-
-export function findByOrdinal(state: RouterState, ordinal: number): Declaration | CatchDeclaration | undefined {
-  const { main, destinations } = numbered(state);
-  for (const { routes, catches, fallback } of [main, ...destinations.map(([, section]) => section)]) {
-    const found = [...routes, ...catches, ...(fallback ? [fallback] : [])].find((entry) => entry.ordinal === ordinal);
-    if (found) return found.declaration;
-  }
-  return undefined;
-}
