@@ -115,6 +115,13 @@ describe('without the control plane', () => {
       (await platform.request({ host, path })).text;
     assert.deepEqual(await texts(edge), ['fixed one', 'page one', 'code one']);
 
+    const [only] = descendants(edge.child.pid!);
+    process.kill(only!, 'SIGKILL');
+    await until('the successor of its only process', async () => {
+      const answer = await edge.request({ host: site.host, path: '/fixed' }).catch(() => null);
+      return answer?.status === 200;
+    });
+
     first.child.kill('SIGKILL');
     await until('the edge to notice', () => /lost the control plane/.test(edge.stderr));
     assert.deepEqual(await texts(edge), ['fixed one', 'page one', 'code one']);

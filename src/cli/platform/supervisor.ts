@@ -10,6 +10,7 @@ import { type FromPop, POP_PROCESS, type PopSpec, type ToPop } from './spec.ts';
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
+const ALIVE_MS = 3_600_000;
 /** Longer than this alive, and a death counts as the first again. */
 const STEADY_MS = 10_000;
 
@@ -40,6 +41,8 @@ class Supervised implements SupervisedPop {
   readonly #options: SupervisorOptions;
   readonly #clock: Clock;
   readonly #first = Promise.withResolvers<number>();
+  /** While its only child is dead nothing else keeps this process alive. */
+  readonly #alive = setInterval(() => {}, ALIVE_MS);
   #child: ChildProcess;
   #port: number | undefined;
   #stopping = false;
@@ -59,6 +62,7 @@ class Supervised implements SupervisedPop {
 
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
+    clearInterval(this.#alive);
     this.#first.reject(new Error(`${this.#name} was stopped while it started`));
     const child = this.#child;
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
