@@ -14,7 +14,11 @@ if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(' ')}`);
   process.exit(2);
 }
-const run = spawnSync(process.execPath, ['--test', '--test-timeout=60000', '--test-force-exit', '--test-concurrency=2', ...files], {
-  stdio: 'inherit',
-});
+const run = spawnSync(
+  process.execPath,
+  ['--test', '--test-timeout=180000', '--test-force-exit', '--test-concurrency=2', ...files],
+  {
+    stdio: 'inherit',
+  },
+);
 process.exitCode = run.status ?? 1;
