@@ -92,6 +92,9 @@ async function fromStage({ stageDir }: AssetRequest, staged: Map<string, Staged>
     [assets, false],
     [permanentAssets, true],
   ] as const)
-    for (const { file, path } of await walk(root, { root, leaveOut: hidden, problems }))
+    for (const { file, path } of await walk(root, { root, leaveOut: secret, problems }))
       add(staged, path, file, permanent);
 }
+
+/** A connector stages what it wants published, folders such as `.next` included. */
+const secret = (name: string): boolean => name.startsWith('.env') || name === '.git' || name === '.DS_Store';

@@ -288,6 +288,8 @@ describe('a connector', () => {
         if (!skipFramework) await builder.exec('mkdir -p dist && echo made > dist/f.txt && echo "by the framework"');
         builder.writeFileSync('out/render.js', 'module.exports = 1');
         builder.addJSAsset('out').addStaticAsset('out', 'public/js', { permanent: true, exclude: ['*.map'] });
+        builder.writeFileSync('.framework/page.html', 'page');
+        builder.addStaticAsset('.framework');
         console.log(config.get('colour'));
         await builder.build();
       };`,
@@ -300,6 +302,7 @@ describe('a connector', () => {
     assert.deepEqual(output, ['by the framework', 'blue']);
     assert.equal(read(manifest.assets['dist/f.txt']!.sha256), 'made\n');
     assert.equal(manifest.assets['public/js/render.js']?.permanent, true);
+    assert.equal(read(manifest.assets['.framework/page.html']!.sha256), 'page', 'hidden folders are staged on purpose');
     assert.deepEqual(manifest.server!.app, { kind: 'module', entry: '__backends__/app.cjs' });
     assert.deepEqual(serverPaths, [
       '__backends__/app.cjs',
