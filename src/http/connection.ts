@@ -257,10 +257,11 @@ export class Connection implements ExchangeHost {
       await this.#options.handle(exchange);
       if (!exchange.answered) throw new Error('the request was handled without an answer');
     } catch (error) {
-      if (exchange.headSent) exchange.abort();
+      // A client that left before the answer gets none, and no code is invented for it (rule R8).
+      if (exchange.headSent || exchange.signal.aborted) exchange.abort();
       else await this.#refuse(exchange, asFault(error, this.#options.hop));
     }
-    await exchange.ended;
+    if (exchange.answered) await exchange.ended;
     this.#current = null;
   }
 

@@ -457,6 +457,21 @@ describe('a client that leaves', () => {
       assert.ok(signal.reason instanceof ClientLeft);
       assert.deepEqual(served.faults, []);
     });
+    test(`and ${how} needs no answer: a handler that gives none has not failed`, async () => {
+      const started = Promise.withResolvers<void>();
+      const handled = Promise.withResolvers<void>();
+      await using served = await serve(async (exchange) => {
+        started.resolve();
+        await once(exchange.signal, 'abort');
+        setImmediate(handled.resolve);
+      });
+      const client = await RawClient.connect(served.port);
+      client.write(get('/'));
+      await started.promise;
+      leave(client);
+      await handled.promise;
+      assert.deepEqual(served.faults, []);
+    });
     test(`and ${how} while it sends fails the body with ClientLeft`, async () => {
       const outcome = Promise.withResolvers<unknown>();
       const reading = Promise.withResolvers<void>();
