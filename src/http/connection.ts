@@ -213,7 +213,8 @@ export class Connection implements ExchangeHost {
 
   cut(): void {
     this.isLast();
-    if (this.socket.resetAndDestroy) this.socket.resetAndDestroy();
+    // A socket whose end is already under way cannot be reset: Node would report an error and never close it.
+    if (this.socket.resetAndDestroy && !this.socket.writableEnded) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 

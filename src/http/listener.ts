@@ -219,7 +219,8 @@ function watchStalledWriters(server: http.Server, writeIdleMs: number): void {
   if (!Number.isFinite(writeIdleMs)) return;
   server.timeout = writeIdleMs;
   server.on('timeout', (socket) => {
-    if (socket.writableLength > 0) socket.resetAndDestroy();
+    // One that is already ending cannot be reset any more, only destroyed.
+    if (socket.writableLength > 0 && !socket.writableEnded) socket.resetAndDestroy();
     else socket.setTimeout(writeIdleMs);
   });
 }
