@@ -219,9 +219,10 @@ function watchStalledWriters(server: http.Server, writeIdleMs: number): void {
   if (!Number.isFinite(writeIdleMs)) return;
   server.timeout = writeIdleMs;
   server.on('timeout', (socket) => {
+    if (socket.writableLength === 0) socket.setTimeout(writeIdleMs);
     // One that is already ending cannot be reset any more, only destroyed.
-    if (socket.writableLength > 0 && !socket.writableEnded) socket.resetAndDestroy();
-    else socket.setTimeout(writeIdleMs);
+    else if (socket.writableEnded) socket.destroy();
+    else socket.resetAndDestroy();
   });
 }
 
