@@ -45,6 +45,8 @@ export interface ListenerOptions {
   readonly allowedHosts: readonly string[];
   /** A handler threw something that is no `Problem`. */
   readonly onError: (error: unknown) => void;
+  /** How long a body may pause; default 60,000 ms. */
+  readonly bodyIdleMs?: number;
 }
 
 export interface Listener {
@@ -59,6 +61,7 @@ export async function listen(options: ListenerOptions, host: string, port: numbe
   const routes = options.endpoints.map(compile);
   const expected = digest(options.token);
   const server = createServer((request, response) => {
+    watchBody(request, response, options.bodyIdleMs ?? BODY_IDLE_MS);
     void respond(request, response, ending.signal, () => {
       checkHost(request, options.allowedHosts);
       checkToken(request, expected);
@@ -87,6 +90,13 @@ export async function listen(options: ListenerOptions, host: string, port: numbe
       sendProblem(request, response, error);
     }
   }
+}
+
+/** On the response: there the timer may also fire while a complete request waits for a long answer, and is heard. */
+function watchBody(request: IncomingMessage, response: ServerResponse, idleMs: number): void {
+  response.setTimeout(idleMs, () => {
+    if (!request.complete) request.destroy();
+  });
 }
 
 const portOf = (server: Server): number => (server.address() as { port: number }).port;
@@ -170,9 +180,6 @@ function callOf(
 ): Call {
   const left = new AbortController();
   response.once('close', () => left.abort());
-  request.setTimeout(BODY_IDLE_MS, () => {
-    if (!request.complete) request.destroy();
-  });
   return {
     params,
     query,
