@@ -11,4 +11,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** A platform is up a third sooner without the builder and the other commands. */
 const platformCommands = async () => [(await import('./commands/start.ts')).START];
 
-const allCommands = async () => [...(await platformCommands()), ...(await import('./commands/index.ts')).COMMANDS];
+const allCommands = async () => [
+  ...(await platformCommands()),
+  (await import('./commands/dev.ts')).DEV,
+  ...(await import('./commands/index.ts')).COMMANDS,
+];

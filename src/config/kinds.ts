@@ -28,6 +28,11 @@ export const oneOf = <const T extends string | number>(...values: readonly T[]):
   },
 });
 
+export const flag: Kind<boolean> = {
+  allowed: 'true or false',
+  read: (raw) => (typeof raw === 'boolean' ? accept(raw) : undefined),
+};
+
 export interface NumberBounds {
   readonly min?: number;
   readonly max?: number;

@@ -115,6 +115,7 @@ const TREE: OptionTree<FileConfig> = {
     ),
   },
   cache: {
+    enabled: option(kind.flag, true, 'Whether responses are stored; without, every caching status is `disabled`.'),
     memoryBytes: option(kind.number({ unit: 'bytes' }), 256 * MB, 'Memory tier of one POP process.'),
     maxObjectBytes: option(kind.number({ unit: 'bytes' }), 64 * MB, 'Larger bodies are not stored.'),
     maxEntries: option(kind.number({ min: 1 }), 200_000, 'Entries of the memory tier of one POP process.'),

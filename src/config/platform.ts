@@ -59,6 +59,8 @@ export interface PlatformConfig {
     readonly requestsPerWorker: number;
   };
   readonly cache: {
+    /** False: nothing is stored, neither at the edge nor at the global POP. */
+    readonly enabled: boolean;
     /** Memory tier of one POP process. */
     readonly memoryBytes: number;
     /** Larger bodies are passed on without being stored. */

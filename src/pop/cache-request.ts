@@ -13,7 +13,7 @@ export function cacheRequest(
   asked: Pick<CacheRequest, 'bypass' | 'lookupOnly'>,
 ): CacheRequest {
   const { request, plan, requestId } = exchange;
-  const bypass = asked.bypass ?? key.bypass;
+  const bypass = settings.stores ? (asked.bypass ?? key.bypass) : STORING_IS_OFF;
   return {
     key: key.key,
     method: request.method,
@@ -28,3 +28,5 @@ export function cacheRequest(
     ...(asked.lookupOnly ? { lookupOnly: true } : {}),
   };
 }
+
+const STORING_IS_OFF = { status: 'disabled', reason: 'storing is switched off (cache.enabled)' } as const;

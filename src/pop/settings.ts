@@ -23,6 +23,8 @@ export interface PopSettings {
   readonly clock: Clock;
   readonly upstream: Upstream;
   readonly cache: Cache;
+  /** False: nothing is stored (`cache.enabled`). */
+  readonly stores: boolean;
   /** Null where another POP runs the project's code. */
   readonly compute: Compute | null;
   /** Where the global POP listens; null when this POP dials upstreams for everything itself. */

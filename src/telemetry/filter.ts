@@ -49,10 +49,10 @@ export function compileFilter(filter: LogFilter): EntryTest {
 
 const requestIdOf = ({ kind, record }: LogEntry): unknown => (kind === 'access' ? record.rid : record.requestId);
 
-/** Deployments of the server log are called `<environment>-<number>`. */
+/** Functions of the server log are called `<environment>-<deployment>.v<environment version>`. */
 function environmentOf({ kind, record }: LogEntry): string | undefined {
   if (kind === 'access') return record.eid === undefined ? undefined : String(record.eid);
-  return /^(.*)-\d+$/.exec(record.fn)?.[1];
+  return /^(.*)-\d+(?:\.v\d+)?$/.exec(record.fn)?.[1];
 }
 
 function statusTest(status: string): EntryTest {

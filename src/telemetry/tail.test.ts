@@ -12,7 +12,7 @@ const POLL_MS = 250;
 const access = (timestamp: number, rid: string, more: object = {}) =>
   `${JSON.stringify({ timestamp, rid, eid: 'shop-production', code: '200', ...more })}\n`;
 const server = (time: number, requestId: string, message = 'hello') =>
-  `${JSON.stringify({ time, level: 30, requestId, clientIp: '::1', wi: 'w', fn: 'shop-production-3', message })}\n`;
+  `${JSON.stringify({ time, level: 30, requestId, clientIp: '::1', wi: 'w', fn: 'shop-production-3.v1', message })}\n`;
 
 function setUp(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'selvedge-tail-'));

@@ -1,5 +1,4 @@
-/** Run by `cli.ts`: every command but those that run the platform. */
-import { COMMANDS } from '../../src/cli/commands/index.ts';
-import { runCli } from '../../src/cli/run.ts';
+/** Entry of a process that runs one command line, with all commands. */
+import { main } from '../../src/cli/main.ts';
 
-process.exitCode = await runCli(process.argv.slice(2), { commands: COMMANDS, version: '0.0.0-test' });
+process.exitCode = await main(process.argv.slice(2));

@@ -22,8 +22,9 @@ async function init(context: CommandContext): Promise<undefined> {
   context.print({ directory: dir, project: name, files: files.map(([path]) => path) }, [
     ...files.map(([path]) => `wrote ${join(where, path)}`),
     '',
-    "Next, with a platform running ('selvedge start'):",
-    `  selvedge deploy ${where}`,
+    'Next:',
+    `  selvedge dev ${where}      runs it here, and again whenever a file is saved`,
+    `  selvedge deploy ${where}   sends it to a platform ('selvedge start')`,
   ]);
 }
 

@@ -6,6 +6,7 @@ import type { PlatformConfig } from '../../config/platform.ts';
 import { type CommandContext, CommandFailed, type CommandSpec, UsageError } from '../command.ts';
 import type { Example } from '../platform/example.ts';
 import { type RunningPlatform, startPlatform } from '../platform/platform.ts';
+import { stopRequested } from '../platform/stop.ts';
 
 /** Command-line options that stand for a member of the configuration. */
 const OVERRIDES: Readonly<Record<string, string>> = {
@@ -39,18 +40,6 @@ async function start(context: CommandContext): Promise<number> {
     await platform.stop();
   }
   return 0;
-}
-
-/** The first signal drains; a second one ends at once. */
-function stopRequested(): Promise<void> {
-  const { promise, resolve: requested } = Promise.withResolvers<void>();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.once(signal, () => process.exit(1));
-      requested();
-    });
-  }
-  return promise;
 }
 
 function configOf({ io, text, options }: CommandContext): PlatformConfig {

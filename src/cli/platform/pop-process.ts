@@ -78,6 +78,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     clock: systemClock,
     upstream,
     cache: composeCache(spec, report),
+    stores: config.cache.enabled,
     compute,
     link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits) },
     linkToken: spec.linkToken,
