@@ -9,10 +9,8 @@ import { type FieldType, LOG_FIELD_NAMES, LOG_FIELDS } from '../src/observe/log-
 import { METRIC_NAMES, METRICS } from '../src/observe/metrics.ts';
 import { DEFAULT_BRANDING, PRESET_NAMES, PRESETS } from '../src/status/branding.ts';
 import { ACTORS, type CodeDescription, describeCodes, fillNames } from '../src/status/catalogue.ts';
-import { CAUSE_LIMITS, causeText } from '../src/status/cause-texts.ts';
-import { type Actor, CAUSES, type Cause } from '../src/status/causes.ts';
-import { Fault } from '../src/status/fault.ts';
-import { standardStatus } from '../src/status/proxy-status.ts';
+import { describeCause } from '../src/status/cause-record.ts';
+import type { Cause } from '../src/status/causes.ts';
 
 const NOTE = '<!-- Generated from the tables of the source by `npm run generate`. Change those, not this file. -->';
 
@@ -49,6 +47,7 @@ function statusCode(entry: CodeDescription): string {
     `<a id="${entry.code}"></a>`,
     `## ${entry.code} ${entry.name}`,
     entry.description,
+    `**Visitors read:** ${entry.headline} ${entry.visitor}`,
     `**What to do.** ${entry.remedy}`,
     `**Not to be confused with** ${entry.not}`,
     `**For example:** ${entry.examples.map((example) => example.replace(/\.$/, '')).join('; ')}.`,
@@ -58,10 +57,8 @@ function statusCode(entry: CodeDescription): string {
 }
 
 function causeRow(cause: Cause): readonly string[] {
-  const { error, phase, acts }: { error: string; phase: string; acts: Actor } = CAUSES[cause];
-  const limit = CAUSE_LIMITS[cause];
-  const standard = standardStatus(new Fault({ cause, hop: 'edge' }));
-  return [code(cause), causeText(cause) ?? '', phase, acts, code(error), limit ? code(limit) : '-', String(standard)];
+  const { text, phase, acts, proxyStatus, limit, standardStatus } = describeCause(cause);
+  return [code(cause), text, phase, acts, code(proxyStatus), limit ? code(limit) : '-', String(standardStatus)];
 }
 
 function configuration(): string {

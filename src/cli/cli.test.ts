@@ -61,6 +61,15 @@ describe('help and catalogue', () => {
     const all = JSON.parse((await cliHere(['codes', '--json'])).stdout);
     assert.ok(all.codes.length > 20);
     assert.match((await cliHere(['codes', '537', '--json', '--preset', 'layer0'])).stdout, /"code":537/);
+    const { causes, remedy } = JSON.parse((await cliHere(['codes', '542', '--json'])).stdout);
+    const count = causes.find((it: { cause: string }) => it.cause === 'request.header-count');
+    assert.deepEqual(
+      [count.acts, count.proxyStatus, count.limit, count.standardStatus],
+      ['client', 'http_request_error', 'request.headerCount', 431],
+    );
+    const page = (await cliHere(['codes', '542'])).stdout;
+    for (const words of ['Who acts', remedy.slice(0, 30), 'request.header-count', 'limit request.headerCount'])
+      assert.ok(page.includes(words), words);
     assert.equal((await cliHere(['codes', '299'])).code, 1);
   });
 

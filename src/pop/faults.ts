@@ -30,6 +30,7 @@ export function faultResponse(
     branding: settings.branding,
     identity: exchange.faultRaisedBy ?? settings.name,
     style: settings.style,
+    viaGlobal: exchange.faultRaisedBy !== undefined,
   });
   const fields = Fields.from([...rendered.headers, ...headers]);
   fields.set('content-length', String(rendered.body.length));

@@ -10,6 +10,10 @@ import { type Actor, CAUSES, type Cause } from './causes.ts';
 export interface CodeEntry {
   readonly code: number;
   readonly name: string;
+  /** What a visitor of the site is told first, in words of every day. */
+  readonly headline: string;
+  /** What a visitor can do about it. */
+  readonly visitor: string;
   /** Hop that raises it, in words. */
   readonly raisedBy: string;
   /** One paragraph for whoever meets the code. */
@@ -28,6 +32,9 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 400,
     name: 'Bad Request',
+    headline: 'Your browser sent something that cannot be accepted here.',
+    visitor:
+      'Clearing the cookies of this site often helps, and so does a shorter address. If a program sent the request, the notes below say what it has to change.',
     raisedBy: 'client side',
     description:
       'The request itself breaks a rule: its address, its cookies or its headers are larger than allowed, or its framing is not valid HTTP.',
@@ -43,6 +50,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 401,
     name: 'Unauthorized',
+    headline: 'This page asks for a user name and a password.',
+    visitor: 'Reload the page and enter what the owners of the site gave you.',
     raisedBy: 'edge',
     description: 'The site asks for credentials, and the request has none or wrong ones.',
     remedy: 'Send the user name and password that the owners of the site have set.',
@@ -52,6 +61,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 403,
     name: 'Forbidden',
+    headline: 'This page is not open to you.',
+    visitor: 'If it should be, ask the owners of the site and give them the request id below.',
     raisedBy: 'edge',
     description: "A rule of the site's configuration refuses this request.",
     remedy: 'Ask the owners of the site for access; they find the rule by the request id.',
@@ -61,6 +72,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 404,
     name: 'Not Found',
+    headline: 'There is nothing at this address.',
+    visitor: 'Check the address for a typing mistake, or start again from the front page of the site.',
     raisedBy: 'edge, or compute when matching happened there',
     description:
       'The site is known here, but no route of it matches the address, or the static file that a route names is not part of the deployment.',
@@ -72,6 +85,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 408,
     name: 'Request Timeout',
+    headline: 'Your request took too long to arrive.',
+    visitor: 'Please try again; a steadier connection helps.',
     raisedBy: 'client side',
     description: 'The request did not arrive completely in time.',
     remedy: 'Send it again over a better connection.',
@@ -81,6 +96,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 412,
     name: 'Precondition Failed (prefetch)',
+    headline: 'Nothing was kept ready for this address.',
+    visitor: 'Nothing is wrong: open the page as usual, and it will be made for you.',
     raisedBy: 'edge',
     description:
       'A prefetch (`{cookie}_prefetch=1`) asked for something that no cache holds. Prefetching never causes work behind the cache, so the answer is this and nothing else happens.',
@@ -92,6 +109,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 413,
     name: 'Content Too Large',
+    headline: 'What you sent is too large.',
+    visitor: 'Please send something smaller, or in several parts.',
     raisedBy: 'compute',
     description: 'The body of the request is larger than project code may be given.',
     remedy: 'Send less at once, or let the route go straight to an upstream, which has no such limit.',
@@ -101,6 +120,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 417,
     name: 'Expectation Failed',
+    headline: 'Your program expects something that is not offered here.',
+    visitor: 'Browsers never ask for this; the notes below say what the program has to change.',
     raisedBy: 'client side',
     description: 'The request asks for something in `Expect` that is not known here; only `100-continue` is.',
     remedy: 'Remove the Expect header.',
@@ -110,6 +131,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 504,
     name: 'Gateway Timeout (only-if-cached)',
+    headline: 'No copy of this page is kept here.',
+    visitor: 'Your program asked for a kept copy only; ask without that condition to get the page itself.',
     raisedBy: 'edge',
     description: 'The request allows stored answers only (`Cache-Control: only-if-cached`), and none is stored.',
     remedy: 'Send the request without that directive.',
@@ -119,6 +142,9 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 530,
     name: 'Internal {product} Error',
+    headline: 'Something went wrong inside this service.',
+    visitor:
+      'It is nothing that you did. Please try again in a moment; if it happens again, the request id below leads to the reason.',
     raisedBy: 'any hop',
     description: 'Something unexpected went wrong inside {product} that no other code describes.',
     remedy: 'Report it with the request id; operators find the incident in the log of the component.',
@@ -128,6 +154,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 531,
     name: 'Project Upstream Connection Error',
+    headline: 'The server behind this site cannot be reached.',
+    visitor: 'Your device and your connection are fine. Please try again in a few minutes.',
     raisedBy: 'the hop that dials: global POP, edge POP, or compute',
     description:
       'The name of the upstream was resolved, but no connection to any of its addresses could be established in time, or it may not be dialled from here.',
@@ -143,6 +171,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 532,
     name: 'Project Response Too Large',
+    headline: 'This page came out too large to be sent.',
+    visitor: 'Your device and your connection are fine. Trying again will hardly help until the site is changed.',
     raisedBy: 'compute (6 MB), or the hop that dials (2 GB)',
     description:
       'The response body is larger than allowed: 6 MB from project code, counted before compression, or 2 GB from an upstream.',
@@ -153,6 +183,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 533,
     name: 'Project Upstream TLS Error',
+    headline: 'The server behind this site could not prove who it is.',
+    visitor: 'Your device and your connection are fine, and nothing of yours was sent on. Please try again later.',
     raisedBy: 'the hop that dials',
     description:
       'The upstream was reached, but no secure channel could be negotiated, or its certificate was rejected.',
@@ -164,6 +196,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 534,
     name: 'Project Error',
+    headline: 'The program of this site failed.',
+    visitor: 'Your device and your connection are fine. Please try again in a few minutes.',
     raisedBy: 'compute',
     description: "The project's serverless code failed unexpectedly, or what it sent is not a valid response.",
     remedy:
@@ -174,6 +208,9 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 535,
     name: 'Unknown Project',
+    headline: 'There is no site at this address.',
+    visitor:
+      'Check the address for a typing mistake. If it is right, the site has not been connected yet or has moved away.',
     raisedBy: 'client side or edge',
     description: 'The request names no host, or one that belongs to no deployment here.',
     remedy: 'Check the address. Owners: add the domain to an environment and check where its DNS record points.',
@@ -183,6 +220,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 536,
     name: 'Project HTTP Response Timeout',
+    headline: 'The server behind this site did not answer properly.',
+    visitor: 'Your device and your connection are fine. Please try again in a few minutes.',
     raisedBy: 'the hop that dials',
     description:
       'The upstream was connected, but gave no usable HTTP response: it was too slow, closed the connection early, or did not speak valid HTTP.',
@@ -198,6 +237,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 537,
     name: 'Project DNS Resolution Error',
+    headline: 'The server behind this site cannot be found.',
+    visitor: 'Your device and your connection are fine. Please try again later.',
     raisedBy: 'the hop that dials',
     description: 'The host name of the upstream could not be resolved to an address.',
     remedy:
@@ -208,6 +249,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 538,
     name: 'Project Request Loop',
+    headline: 'This site leads round in a circle.',
+    visitor: 'Your device and your connection are fine. Trying again will not help until the site is changed.',
     raisedBy: 'edge, on entry',
     description:
       'The request has passed through {product} more than three times: a site is, directly or through others, its own upstream.',
@@ -218,6 +261,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 539,
     name: 'Project Timeout',
+    headline: 'This site took too long to answer.',
+    visitor: 'Your device and your connection are fine. Please try again in a few minutes.',
     raisedBy: 'compute',
     description:
       "The project's serverless code had the request and did not answer in time, because something that it calls is slow or blocked, or because it never ended the response.",
@@ -233,6 +278,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 540,
     name: 'Out of Memory',
+    headline: 'This site ran out of memory.',
+    visitor: 'Your device and your connection are fine. Please try again in a moment.',
     raisedBy: 'compute',
     description: "The project's serverless code used up the memory of its worker.",
     remedy: 'Stream instead of collecting, bound caches, and look for growth across the requests of one worker.',
@@ -242,6 +289,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 541,
     name: '{product} Out of Workers',
+    headline: 'Very many people are here right now.',
+    visitor: 'Your device and your connection are fine. Please wait a few seconds and try again.',
     raisedBy: 'compute',
     description: 'There was so much traffic for project code that no worker could take the request in time.',
     remedy:
@@ -253,6 +302,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 542,
     name: 'Project Header Overflow',
+    headline: 'Too much came along with this page.',
+    visitor: 'Clearing the cookies of this site may help. Otherwise the owners of the site have to act.',
     raisedBy: 'edge (request), the hop that dials or compute (response)',
     description:
       'The request or the response has too many header lines, or the headers of the response are too large in total.',
@@ -263,6 +314,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 543,
     name: 'Global Upstream Timeout',
+    headline: 'A part of this service did not answer in time.',
+    visitor: 'Your device and your connection are fine. Please try again in a moment.',
     raisedBy: 'edge',
     description:
       'The request did not get from the edge POP to the global POP and back in time: the global POP could not be connected, or said nothing for too long.',
@@ -273,6 +326,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 544,
     name: 'Invalid Host Header',
+    headline: 'This address is not a valid one.',
+    visitor: 'Check the address for a typing mistake.',
     raisedBy: 'client side',
     description: 'The host that the request names is not a valid domain name.',
     remedy: 'Fix the client, or the proxy in front that rewrites Host.',
@@ -282,6 +337,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 545,
     name: '{product} Component Not Ready',
+    headline: 'This service is just starting up or being replaced.',
+    visitor: 'Please wait a few seconds and try again.',
     raisedBy: 'edge, global or compute',
     description:
       'The request reached a component of {product} that is still preparing, has no configuration yet, or is about to stop.',
@@ -293,6 +350,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 546,
     name: '{product} Global POP TLS Error',
+    headline: 'Two parts of this service could not trust each other.',
+    visitor: 'Your device and your connection are fine, and nothing of yours was sent on. Please try again later.',
     raisedBy: 'edge',
     description: 'No secure channel could be negotiated between the edge POP and the global POP.',
     remedy: 'Operators: renew or redistribute the certificates of the POPs, and check the clocks.',
@@ -302,6 +361,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 547,
     name: '{product} Global POP No HTTP Response',
+    headline: 'A part of this service broke off.',
+    visitor: 'Your device and your connection are fine. Please try again in a moment.',
     raisedBy: 'edge',
     description: 'The global POP refused or broke the connection, or what it sent is not valid HTTP.',
     remedy: 'Operators: the global POP is down or crashing; check its log and its failover.',
@@ -311,6 +372,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 548,
     name: '{product} Global POP DNS Resolution Error',
+    headline: 'A part of this service cannot be found.',
+    visitor: 'Your device and your connection are fine. Please try again later.',
     raisedBy: 'edge',
     description: 'The host name of the global POP could not be resolved to an address.',
     remedy: "Operators: repair the record or the machine's name servers, or configure the address itself.",
@@ -320,6 +383,8 @@ const ENTRIES: readonly CodeEntry[] = [
   {
     code: 549,
     name: 'Project Crashed',
+    headline: 'The program of this site crashed.',
+    visitor: 'Your device and your connection are fine. Please try again in a moment.',
     raisedBy: 'compute, when `codes.projectCrashed` is 549 (otherwise 534)',
     description: "The worker process of the project's serverless code ended by itself while it had the request.",
     remedy: 'Remove process exits from request code; check native modules.',

@@ -123,6 +123,14 @@ export const CAUSE_LIMITS: Readonly<Partial<Record<Cause, string>>> = {
   'compute.cookie-bytes': 'response.cookieBytes',
 };
 
+/** Causes whose figures say how large an installation is: its operators see them, the public does not. */
+export const PRIVATE_FIGURES: ReadonlySet<Cause> = new Set<Cause>([
+  'compute.memory',
+  'compute.queue-full',
+  'upstream.connect.pool-full',
+  'link.connect.pool-full',
+]);
+
 /** Undefined when nobody has written the sentence yet. */
 export function causeText(cause: Cause): string | undefined {
   const leg = /^(upstream|link)\.(.*)$/.exec(cause);

@@ -4,6 +4,7 @@ import { brandingOf } from './branding.ts';
 import { describeCode } from './catalogue.ts';
 import { CAUSES, type Cause } from './causes.ts';
 import { type RenderOptions, renderFault } from './error-page.ts';
+import { DARK, LIGHT, type Palette } from './error-style.ts';
 import { Fault } from './fault.ts';
 import { parseProxyStatus, passedOnMember, standardStatus } from './proxy-status.ts';
 
@@ -20,36 +21,6 @@ const expired = new Fault({
 });
 
 describe('the surfaces of a fault', () => {
-  test('agree for every cause: status, error header, Proxy-Status, problem, page and text', () => {
-    for (const cause of causes) {
-      const fault = new Fault({ cause, hop: 'edge' });
-      const json = render(fault, { accept: 'application/json' });
-      const html = render(fault, { accept: 'text/html' });
-      const plain = render(fault, {});
-      const problem = JSON.parse(json.text);
-      const { name, remedy } = describeCode(fault.code)!;
-      for (const { status, reason, fields } of [json, html, plain]) {
-        assert.equal(status, fault.code, cause);
-        assert.equal(reason, name, cause);
-        assert.equal(fields.get('x-sv-error'), String(fault.code), cause);
-        assert.equal(fields.get('cache-control'), 'no-store', cause);
-        const [member] = parseProxyStatus(fields.get('proxy-status')!);
-        assert.equal(member!.error, CAUSES[cause].error, cause);
-        assert.equal(member!.identity, 'global-fra1', cause);
-        assert.match(member!.details!, new RegExp(`^${fault.code}`), cause);
-      }
-      assert.deepEqual(
-        [problem.code, problem.status, problem.title, problem.fault, problem.phase, problem.hop, problem.help],
-        [fault.code, fault.code, name, fault.acts, fault.phase, 'edge', remedy],
-        cause,
-      );
-      assert.ok(html.text.includes(`<title>${fault.code} ${name}</title>`), cause);
-      assert.ok(plain.text.startsWith(`${fault.code} ${name}\n`), cause);
-      assert.equal(html.text.split('class="failed"').length, 2, `${cause}: one failed hop`);
-      assert.ok(html.body.length < 10_240, `${cause}: ${html.body.length} bytes`);
-    }
-  });
-
   test('a problem document has the members of the contract and the request id', () => {
     const problem = JSON.parse(render(expired, { accept: 'application/problem+json' }).text);
     assert.deepEqual(problem, {
@@ -92,6 +63,71 @@ describe('the surfaces of a fault', () => {
     assert.equal(parseProxyStatus(new Map(headers).get('proxy-status')!).length, 1);
   });
 });
+
+describe('the HTML page', () => {
+  const page = (fault: Fault, options: Partial<RenderOptions> = {}) =>
+    render(fault, { accept: 'text/html', host: 'shop.example', ...options });
+
+  test('stands alone: below 10 KB, no script, nothing loaded, and a policy that allows nothing else', () => {
+    for (const cause of causes) {
+      const { text, body, fields } = page(new Fault({ cause, hop: 'edge', details: 'x'.repeat(300) }));
+      assert.ok(body.length < 10_240, `${cause}: ${body.length} bytes`);
+      assert.doesNotMatch(text, /<script|<img|<link|@import|url\(|\son\w+=/i, cause);
+      assert.match(fields.get('content-security-policy')!, /^default-src 'none'; style-src 'unsafe-inline';/);
+      assert.equal(fields.get('cache-control'), 'no-store');
+    }
+  });
+
+  test('has language, title, landmarks, one first heading, and a way that names every station', () => {
+    const { text } = page(expired, { viaGlobal: true });
+    assert.match(text, /^<!doctype html>\n<html lang="en">/);
+    assert.match(text, /<meta name="viewport" content="width=device-width, initial-scale=1">/);
+    for (const tag of ['header', 'main', 'footer', 'h1']) assert.equal(text.split(`<${tag}>`).length, 2, tag);
+    const stations = [...text.matchAll(/<li class="(\w+)"><i aria-hidden="true">.?<\/i><b>([^<]+)/g)];
+    assert.deepEqual(
+      stations.map(([, state, name]) => `${name} ${state}`),
+      ['You passed', 'Edge passed', 'Global POP passed', 'Upstream failed'],
+    );
+    assert.match(text, /<code class="id">r-1<\/code>/);
+    assert.match(text, /selvedge why r-1/);
+  });
+
+  test('offers no command with an id that a shell would take apart, and none under another name', () => {
+    const command = (options: Partial<RenderOptions>) => page(expired, options).text.includes('selvedge why');
+    assert.equal(command({ requestId: 'a;reboot' }), false);
+    assert.equal(command({ requestId: '$(reboot)' }), false);
+    assert.equal(command({ requestId: '--to' }), false);
+    assert.equal(command({ branding: brandingOf('selvedge', { productName: 'Acme' }) }), false);
+  });
+
+  test('every text can be read on its ground, in the light and in the dark', () => {
+    for (const palette of [LIGHT, DARK]) {
+      for (const ground of ['ground', 'card'] as const) {
+        for (const text of ['ink', 'soft', 'thread', 'red'] as const)
+          assert.ok(contrast(palette, text, ground) >= 4.5, `${text} on ${ground}: ${contrast(palette, text, ground)}`);
+      }
+      assert.ok(contrast(palette, 'ink', 'weave') >= 4.5);
+    }
+  });
+
+  test('characters that turn the reading direction are shown as such', () => {
+    const { text } = page(expired, { host: 'shop\u202egnp.example' });
+    assert.ok(text.includes('shop\ufffdgnp.example'));
+  });
+});
+
+/** WCAG 2.2: contrast ratio. */
+function contrast(palette: Palette, text: keyof Palette, ground: keyof Palette): number {
+  const luminance = (hex: string): number => {
+    const [r, g, b] = [1, 3, 5].map((at) => {
+      const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+      return value <= 0.040_45 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+  };
+  const [light, dark] = [luminance(palette[text]), luminance(palette[ground])].sort((a, b) => b - a);
+  return (light! + 0.05) / (dark! + 0.05);
+}
 
 describe('the form of the body', () => {
   const typeFor = (accept: string | undefined) => render(expired, { accept }).fields.get('content-type')!.split(';')[0];
@@ -141,7 +177,21 @@ describe('status and headers', () => {
   test('a breach names the limit', () => {
     const { fields, text } = render(new Fault({ cause: 'request.url-bytes', hop: 'client' }));
     assert.match(fields.get('proxy-status')!, /status-code=414.*details="400 url-bytes \(url\.pathQueryBytes\)"/);
-    assert.match(text, /limit url\.pathQueryBytes/);
+    assert.match(text, /^Limit {4}url\.pathQueryBytes$/m);
+  });
+
+  test('with its value and what was seen, unless that tells how large an installation is', () => {
+    const problem = (cause: Cause, hop: 'client' | 'compute') =>
+      JSON.parse(
+        render(new Fault({ cause, hop, evidence: { value: 70, seen: 71 } }), { accept: 'application/json' }).text,
+      );
+    const { limit, limitValue, seen } = problem('request.header-count', 'client');
+    assert.deepEqual([limit, limitValue, seen], ['request.headerCount', 70, 71]);
+    for (const cause of ['compute.memory', 'compute.queue-full'] as const) {
+      const private_ = problem(cause, 'compute');
+      assert.ok(private_.limit);
+      assert.deepEqual([private_.limitValue, private_.seen], [undefined, undefined]);
+    }
   });
 
   test('the header prefix is that of the installation', () => {

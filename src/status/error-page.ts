@@ -7,9 +7,11 @@ import Negotiator from 'negotiator';
 import { type Branding, DEFAULT_BRANDING } from './branding.ts';
 import { describeCode } from './catalogue.ts';
 import { errorHtml } from './error-html.ts';
+import { errorText } from './error-text.ts';
 import type { Fault } from './fault.ts';
-import { moveSentence, type Problem, problemOf } from './problem.ts';
+import { type Problem, problemOf } from './problem.ts';
 import { appendMember, proxyStatusMember, standardStatus } from './proxy-status.ts';
+import { wayOf } from './way.ts';
 
 /** `native` answers with our own codes, `standard` with the status that RFC 9209 recommends. */
 export type StatusStyle = 'native' | 'standard';
@@ -27,6 +29,8 @@ export interface RenderOptions {
   readonly style?: StatusStyle;
   /** Proxy-Status as received from a trusted hop behind us. */
   readonly receivedProxyStatus?: string | undefined;
+  /** The request had gone on to a global POP before it failed; drawn on the page. */
+  readonly viaGlobal?: boolean;
 }
 
 export interface RenderedFault {
@@ -38,9 +42,11 @@ export interface RenderedFault {
   readonly body: Buffer;
 }
 
+type Write = (problem: Problem, fault: Fault, options: RenderOptions, branding: Branding) => string;
+
 interface Form {
   readonly contentType: string;
-  readonly write: (problem: Problem, options: { host: string | undefined; branding: Branding; fault: Fault }) => string;
+  readonly write: Write;
 }
 
 const JSON_FORM: Form = {
@@ -52,21 +58,25 @@ const JSON_FORM: Form = {
 const FORMS: Readonly<Record<string, Form>> = {
   'text/plain': {
     contentType: 'text/plain; charset=utf-8',
-    write: (problem, { branding }) => plainText(problem, branding),
+    write: (problem, fault, { viaGlobal = false }, branding) => errorText(problem, wayOf(fault, viaGlobal), branding),
   },
   'application/problem+json': JSON_FORM,
   'application/json': JSON_FORM,
   'text/html': {
     contentType: 'text/html; charset=utf-8',
-    write: (problem, { host, branding, fault }) => errorHtml(problem, fault, host, branding),
+    write: (problem, fault, { host, viaGlobal = false }, branding) => {
+      const { headline, visitor } = describeCode(fault.code, branding)!;
+      return errorHtml({ problem, headline, visitor, way: wayOf(fault, viaGlobal), host, branding });
+    },
   },
 };
 
 /** Nothing on the page is loaded from anywhere, and nothing that slipped in could run. */
-const CONTENT_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const CONTENT_SECURITY =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 export function renderFault(fault: Fault, options: RenderOptions): RenderedFault {
-  const { accept, requestId, host, branding = DEFAULT_BRANDING, identity, style = 'native' } = options;
+  const { accept, requestId, branding = DEFAULT_BRANDING, identity, style = 'native' } = options;
   const status = style === 'standard' ? standardStatus(fault) : fault.code;
   const problem = problemOf(fault, status, requestId, branding);
   const form = FORMS[preferredForm(accept)]!;
@@ -83,7 +93,7 @@ export function renderFault(fault: Fault, options: RenderOptions): RenderedFault
       ['proxy-status', appendMember(options.receivedProxyStatus, proxyStatusMember(fault, identity))],
       ...(retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)),
     ],
-    body: Buffer.from(form.write(problem, { host, branding, fault })),
+    body: Buffer.from(form.write(problem, fault, options, branding)),
   };
 }
 
@@ -91,19 +101,4 @@ function preferredForm(accept: string | undefined): string {
   const names = Object.keys(FORMS);
   if (accept === undefined) return names[0]!;
   return new Negotiator({ headers: { accept } }).mediaType(names) ?? names[0]!;
-}
-
-function plainText(problem: Problem, branding: Branding): string {
-  const token = [problem.details, problem.limit && `limit ${problem.limit}`].filter(Boolean).join(', ');
-  return [
-    `${problem.code} ${problem.title}`,
-    '',
-    `${problem.detail}${token && ` (${token})`}`,
-    `${moveSentence(problem.fault, branding)} ${problem.help}`,
-    ...(problem.type === undefined ? [] : [problem.type]),
-    '',
-    `Where: ${problem.hop}, ${problem.phase}`,
-    `Request: ${problem.requestId}`,
-    '',
-  ].join('\n');
 }

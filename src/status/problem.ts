@@ -1,7 +1,7 @@
 /** A fault as the public may see it: the one record that every form of the error page shows (RFC 9457). */
 import type { Branding } from './branding.ts';
 import { ACTORS, type CodeDescription, describeCode, fillNames } from './catalogue.ts';
-import { CAUSE_LIMITS, causeText } from './cause-texts.ts';
+import { CAUSE_LIMITS, causeText, PRIVATE_FIGURES } from './cause-texts.ts';
 import type { Actor, Phase } from './causes.ts';
 import type { Fault, Hop } from './fault.ts';
 
@@ -27,11 +27,14 @@ export interface Problem {
   readonly details?: string;
   /** Key of the limit that was breached. */
   readonly limit?: string;
+  /** Its value, in the unit that the key ends with; absent where that is the operator's own business. */
+  readonly limitValue?: number;
+  /** What was seen instead. */
+  readonly seen?: number;
 }
 
 export function problemOf(fault: Fault, status: number, requestId: string, branding: Branding): Problem {
   const entry = catalogued(fault.code, branding);
-  const limit = CAUSE_LIMITS[fault.why];
   return {
     ...(branding.helpUrl === '' ? {} : { type: `${branding.helpUrl}#${fault.code}` }),
     status,
@@ -41,18 +44,44 @@ export function problemOf(fault: Fault, status: number, requestId: string, brand
     fault: fault.acts,
     phase: fault.phase,
     hop: fault.hop,
-    requestId,
+    requestId: printable(requestId),
     help: entry.remedy,
-    ...(fault.details === undefined ? {} : { details: fault.details }),
-    ...(limit === undefined ? {} : { limit }),
+    ...(fault.details === undefined ? {} : { details: printable(fault.details) }),
+    ...breachOf(fault),
   };
 }
+
+/** The limit with its figures, as the evidence has them. */
+function breachOf({ why, evidence }: Fault): Pick<Problem, 'limit' | 'limitValue' | 'seen'> {
+  const limit = CAUSE_LIMITS[why];
+  if (limit === undefined) return {};
+  if (PRIVATE_FIGURES.has(why)) return { limit };
+  const { value, seen } = evidence;
+  return {
+    limit,
+    ...(isFigure(value) ? { limitValue: value } : {}),
+    ...(isFigure(seen) ? { seen } : {}),
+  };
+}
+
+const isFigure = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+
+/** Visible ASCII: what comes from elsewhere can neither break a line nor turn the reading direction. */
+const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
 
 /** Whose move it is, as a sentence. */
 export function moveSentence(actor: Actor, branding: Branding): string {
   if (actor === 'nobody') return 'Nobody has to act: this is by design.';
   const who = fillNames(ACTORS[actor], branding);
   return `The next move is with ${who}.`;
+}
+
+/**
+ * What an operator types to learn more. Not for an id that a shell would take for more than a word, nor where the
+ * installation speaks under a name of its own.
+ */
+export function whyCommand(requestId: string, { productName }: Branding): string | undefined {
+  return productName === 'Selvedge' && /^\w[\w.:-]*$/.test(requestId) ? `selvedge why ${requestId}` : undefined;
 }
 
 function catalogued(code: number, branding: Branding): CodeDescription {
