@@ -3,6 +3,7 @@ import type { HttpResponse } from '../http/message.ts';
 import { type ForwardReason, forwardParameters, hitParameters } from './cache-status.ts';
 import type { Landing } from './flight.ts';
 import type { StoredResponse } from './slots.ts';
+import type { Held } from './store.ts';
 import type { CacheAnswer, CacheMetric, StoreVerdict } from './types.ts';
 
 /** How a request went forward. */
@@ -13,7 +14,7 @@ export interface How {
 }
 
 /** From the store. The caller may change the fields: they are a copy. */
-export function hitAnswer(stored: StoredResponse, method: string, nowMs: number): CacheAnswer {
+export function hitAnswer(stored: StoredResponse, method: string, nowMs: number, held: Held | undefined): CacheAnswer {
   const { status, reason, verdict, requestId, freshUntilMs, madeAtMs } = stored;
   const ttlSeconds = Math.floor((freshUntilMs - nowMs) / 1000);
   const body = method === 'HEAD' ? null : stored.body;
@@ -22,6 +23,7 @@ export function hitAnswer(stored: StoredResponse, method: string, nowMs: number)
     ...{ metric: 'hit', verdict, ttlSeconds, hitRequestId: requestId, stale: nowMs >= freshUntilMs },
     cacheStatus: hitParameters(ttlSeconds),
     ageSeconds: ageSeconds(madeAtMs, nowMs),
+    ...(held ? { entry: { held, stored } } : {}),
   };
 }
 

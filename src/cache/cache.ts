@@ -117,7 +117,7 @@ class ResponseCache implements Cache {
     const nowMs = this.#options.clock.nowMs();
     if (slot?.kind === 'response' && nowMs < slot.staleUntilMs) {
       if (nowMs >= slot.freshUntilMs && !request.lookupOnly) this.#refresh(visit, found, slot);
-      return hitAnswer(slot, request.method, nowMs);
+      return hitAnswer(slot, request.method, nowMs, this.#slots.store.held(found.slotKey));
     }
     if (request.lookupOnly) return null;
     if (onlyIfCached(request)) throw new Fault({ cause: 'cache.only-if-cached', hop: this.#options.hop });

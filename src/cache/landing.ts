@@ -153,7 +153,6 @@ export class Lander {
       staleUntilMs: freshUntilMs + verdict.staleWhileRevalidateMs,
       requestId: request.requestId,
       refreshNotBeforeMs: 0,
-      prepared: undefined,
     };
     const keep = (body: Buffer) => {
       if (stored) slots.putResponse(flight.space, place.slotKey, { ...head, fields: withLength(head, body), body });

@@ -23,8 +23,6 @@ export interface StoredResponse {
   readonly requestId: string;
   /** No refresh before this moment, because one has just failed. */
   refreshNotBeforeMs: number;
-  /** Room for the serialised head that a fast path sends as it is. */
-  prepared: Buffer | undefined;
 }
 
 /** A recent answer could not be stored. */

@@ -23,6 +23,31 @@ describe('the memory tier', () => {
     assert.equal(store.bytes, 0);
   });
 
+  test('tells who holds an entry when it is gone: replaced, deleted, evicted, its space dropped', () => {
+    const store = storeFor(3);
+    for (const [name, end] of Object.entries({
+      replaced: () => put(store, 'a'),
+      deleted: () => store.delete('a'),
+      evicted: () => ['b', 'c', 'd', 'e'].forEach((key) => void put(store, key)),
+      dropped: () => store.dropSpace('s'),
+    })) {
+      put(store, 'a');
+      const held = store.held('a')!;
+      assert.equal(held.alive, true);
+      end();
+      assert.equal(held.alive, false, name);
+    }
+    assert.equal(store.held('a'), undefined);
+  });
+
+  test('spares what somebody says to have used', () => {
+    const store = storeFor(2);
+    for (const key of 'ab') put(store, key);
+    store.held('a')!.used = true;
+    put(store, 'c');
+    assert.deepEqual([store.get('a'), store.get('b')], ['a', undefined]);
+  });
+
   test('refuses what is larger than itself and keeps what it had', () => {
     const store = storeFor(1);
     put(store, 'a');

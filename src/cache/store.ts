@@ -16,6 +16,14 @@ export interface Space {
   readonly dropped: boolean;
 }
 
+/** A kept value seen from outside: whoever prepared something from it can tell that it is gone. */
+export interface Held {
+  /** False for ever once the value was replaced, evicted, deleted or its space dropped. */
+  readonly alive: boolean;
+  /** Set by whoever uses the value without asking the store, so that it is not the next to go. */
+  used: boolean;
+}
+
 export interface StoreLimits {
   readonly maxBytes: number;
   readonly maxEntries: number;
@@ -62,6 +70,12 @@ export class MemoryStore<Value> {
     return entry.value;
   }
 
+  /** The entry of a value that `get` gives, without counting as a use. */
+  held(key: string): Held | undefined {
+    const entry = this.#index.get(key);
+    return entry?.alive ? entry : undefined;
+  }
+
   /** Keeps the value, whose memory the caller counts as `valueBytes`. False when it is too big or its space is gone. */
   set(space: Space, key: string, value: Value, valueBytes: number): boolean {
     this.#reclaim(RECLAIMED_PER_WRITE);
@@ -71,7 +85,7 @@ export class MemoryStore<Value> {
     this.delete(key);
     while (this.#bytes + bytes > maxBytes || this.#index.size >= maxEntries) this.#makeRoom();
     const live = space as LiveSpace<Value>;
-    const entry: Entry<Value> = { key, value, bytes, space: live, newer: undefined, older: undefined, used: false };
+    const entry = new Entry(key, value, bytes, live);
     this.#index.set(key, entry);
     live.members.add(entry);
     this.#policy.added(entry);
@@ -114,6 +128,7 @@ export class MemoryStore<Value> {
 
   #remove(entry: Entry<Value>): void {
     this.#index.delete(entry.key);
+    entry.removed = true;
     entry.space.members.delete(entry);
     this.#policy.removed(entry);
     this.#bytes -= entry.bytes;
@@ -126,11 +141,24 @@ interface LiveSpace<Value> {
   readonly members: Set<Entry<Value>>;
 }
 
-interface Entry<Value> extends Evictable<Entry<Value>> {
+class Entry<Value> implements Evictable<Entry<Value>>, Held {
   readonly key: string;
   readonly value: Value;
   readonly bytes: number;
   readonly space: LiveSpace<Value>;
   newer: Entry<Value> | undefined;
   older: Entry<Value> | undefined;
+  used = false;
+  removed = false;
+
+  constructor(key: string, value: Value, bytes: number, space: LiveSpace<Value>) {
+    this.key = key;
+    this.value = value;
+    this.bytes = bytes;
+    this.space = space;
+  }
+
+  get alive(): boolean {
+    return !this.removed && !this.space.dropped;
+  }
 }

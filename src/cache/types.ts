@@ -2,6 +2,7 @@
 import type { Fields } from '../http/fields.ts';
 import type { HttpResponse } from '../http/message.ts';
 import type { CacheSettings } from '../router/table.ts';
+import type { Held } from './store.ts';
 
 /** `{prefix}-caching-status`: may this be stored, and if not, why. */
 export type CachingStatus =
@@ -67,6 +68,16 @@ export interface CacheAnswer {
   readonly coalescedMs?: number;
   /** On hits: id of the request that filled the entry. */
   readonly hitRequestId?: string;
+  /** On hits in the memory tier: the entry itself, for whoever prepares answers from it. */
+  readonly entry?: MemoryEntry;
+}
+
+/** A stored response as somebody sees it who answers from it without asking again. */
+export interface MemoryEntry {
+  /** Alive until it is replaced, evicted, purged or its space dropped. */
+  readonly held: Held;
+  /** Wall clock: when the response was made, and until when it may be used without asking the next hop. */
+  readonly stored: { readonly madeAtMs: number; readonly freshUntilMs: number };
 }
 
 /** What the cache wants of one fetch. */
