@@ -21,6 +21,7 @@ export function hitAnswer(stored: StoredResponse, method: string, nowMs: number,
   return {
     response: { status, ...(reason === undefined ? {} : { reason }), fields: stored.fields.clone(), body },
     ...{ metric: 'hit', verdict, ttlSeconds, hitRequestId: requestId, stale: nowMs >= freshUntilMs },
+    purgeSequence: stored.sequence,
     cacheStatus: hitParameters(ttlSeconds),
     ageSeconds: ageSeconds(madeAtMs, nowMs),
     ...(held ? { entry: { held, stored } } : {}),
@@ -32,6 +33,7 @@ export function fetchedAnswer(landing: Landing, response: HttpResponse, how: How
   const { verdict, madeAtMs, fetchedStatus } = landing;
   const stored = landing.kind === 'shared' && landing.stored;
   return {
+    purgeSequence: landing.sequence,
     ...{ response, verdict, stale: false, metric: metricOf(verdict), ageSeconds: ageSeconds(madeAtMs, nowMs) },
     cacheStatus: forwardParameters({ ...how, status: fetchedStatus, stored, verdict }),
     ...(stored ? { ttlSeconds: Math.floor(verdict.ttlMs / 1000) } : {}),

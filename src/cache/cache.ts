@@ -7,6 +7,7 @@
  * Authorization that is not in the key may be answered from store but never shares a fetch.
  */
 import type { Readable } from 'node:stream';
+import type { Purge } from '../artifact/purge.ts';
 import type { Clock } from '../base/clock.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { asFault, Fault, type Hop } from '../status/fault.ts';
@@ -99,6 +100,16 @@ class ResponseCache implements Cache {
 
   dropSpace(space: string): void {
     this.#slots.store.dropSpace(space);
+    this.#slots.purges.dropSpace(space);
+  }
+
+  async purge(purges: readonly Purge[], upTo: number): Promise<void> {
+    this.#slots.purges.add(purges, upTo);
+    if (purges.length > 0) this.#slots.store.doubtAll();
+  }
+
+  get purgedUpTo(): number {
+    return this.#slots.purges.latest;
   }
 
   stats(): { readonly bytes: number; readonly entries: number } {
@@ -112,7 +123,7 @@ class ResponseCache implements Cache {
 
   async #tryOnce(visit: Visit): Promise<CacheAnswer | null | 'again'> {
     const { request } = visit;
-    const found = this.#slots.find(request.key, request.fields);
+    const found = this.#find(request);
     const { slot } = found;
     const nowMs = this.#options.clock.nowMs();
     if (slot?.kind === 'response' && nowMs < slot.staleUntilMs) {
@@ -135,11 +146,17 @@ class ResponseCache implements Cache {
     return this.#lead(visit, this.#depart(visit, found.slotKey, { stale }), reason);
   }
 
+  #find({ key, fields }: CacheRequest): Found {
+    return this.#slots.find(key, fields, this.#options.clock.nowMs());
+  }
+
   // ── flights ──
 
+  /** Not one that was begun before a purge that covers its answer, or may. */
   #boardable(slotKey: string, nowMs: number): Flight | undefined {
     const flight = this.#flights.get(slotKey);
-    return flight?.boardable(nowMs) ? flight : undefined;
+    if (!flight?.boardable(nowMs)) return undefined;
+    return this.#slots.purges.verdict(flight.space.name, flight.stamp) ? undefined : flight;
   }
 
   /** Starts a fetch that others may join. */
@@ -153,6 +170,7 @@ class ResponseCache implements Cache {
     return new Flight({
       slotKey,
       space: this.#slots.store.space(spaceOf(request.key)),
+      sequence: this.#slots.purges.latest,
       requestId: request.requestId,
       finishFraction: this.#options.finishFraction ?? 0.75,
       land: (flight) => this.#lander.land(flight, { request, fetch, ...asked }),
@@ -204,7 +222,7 @@ class ResponseCache implements Cache {
   // ── fetches that nobody shares ──
 
   #onOwn(visit: Visit, reason: ForwardReason): Promise<CacheAnswer> {
-    const { slot } = this.#slots.find(visit.request.key, visit.request.fields);
+    const { slot } = this.#find(visit.request);
     return slot?.kind === 'pass' ? this.#underMark(visit, slot, reason) : this.#alone(visit, { reason });
   }
 
@@ -222,7 +240,7 @@ class ResponseCache implements Cache {
     { reason, refusal }: { reason: ForwardReason; refusal?: StoreVerdict | undefined },
   ): Promise<CacheAnswer> {
     const { request } = visit;
-    const { slotKey } = this.#slots.find(request.key, request.fields);
+    const { slotKey } = this.#find(request);
     return this.#lead(visit, this.#start(visit, slotKey, { refusal }), reason);
   }
 

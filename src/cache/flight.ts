@@ -5,6 +5,7 @@
 import type { Fields } from '../http/fields.ts';
 import type { HttpResponse } from '../http/message.ts';
 import type { Fill } from './fill.ts';
+import type { Stamp } from './purges.ts';
 import type { Space } from './store.ts';
 import type { StoreVerdict } from './types.ts';
 
@@ -23,6 +24,8 @@ export interface SharedLanding {
   readonly madeAtMs: number;
   readonly freshUntilMs: number;
   readonly fetchedStatus: number;
+  readonly sequence: number;
+  readonly tags: readonly string[];
 }
 
 /** The answer is only for the one who started the flight. */
@@ -32,6 +35,7 @@ export interface PrivateLanding {
   readonly response: HttpResponse;
   readonly madeAtMs: number;
   readonly fetchedStatus: number;
+  readonly sequence: number;
 }
 
 export type Landing = SharedLanding | PrivateLanding;
@@ -40,6 +44,8 @@ export interface FlightInit {
   /** Key of the slot that the answer will be stored in, as far as known. */
   readonly slotKey: string;
   readonly space: Space;
+  /** The last purge that is known as it starts. */
+  readonly sequence: number;
   readonly requestId: string;
   /** Part of an announced body from which on it is finished although nobody waits any more. */
   readonly finishFraction: number;
@@ -50,6 +56,7 @@ export interface FlightInit {
 
 export class Flight {
   readonly space: Space;
+  readonly sequence: number;
   readonly requestId: string;
   readonly landing: Promise<Landing>;
   slotKey: string;
@@ -63,6 +70,7 @@ export class Flight {
   constructor(init: FlightInit) {
     this.#init = init;
     this.space = init.space;
+    this.sequence = init.sequence;
     this.requestId = init.requestId;
     this.slotKey = init.slotKey;
     this.landing = this.#fly();
@@ -72,6 +80,13 @@ export class Flight {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** How its answer will stand to purges; surrogate keys are known once it has landed. */
+  get stamp(): Stamp {
+    const { slotKey: key, landed } = this;
+    if (landed?.kind === 'shared') return { key, sequence: landed.sequence, tags: landed.tags };
+    return { key, sequence: this.sequence, tags: null };
   }
 
   /** May a request that comes now still wait for this answer? Not when it would be stale or partly forgotten. */

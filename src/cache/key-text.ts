@@ -11,7 +11,15 @@ export const joinKey = (components: readonly string[]): string => components.map
 /** The first component. */
 export function spaceOf(key: string): string {
   const end = key.indexOf('|');
-  return (end < 0 ? key : key.slice(0, end)).replace(/~[012]/g, (code) => UNESCAPES[code]!);
+  return unescapeComponent(end < 0 ? key : key.slice(0, end));
 }
 
+/** What the key of a response or of a variant of it says about its URL, in the order in which `cacheKey` joins it. */
+export function urlOfKey(key: string): { readonly host: string; readonly path: string; readonly query: string } {
+  const end = key.indexOf('\n');
+  const [, , host = '', path = '', query = ''] = (end < 0 ? key : key.slice(0, end)).split('|', 5);
+  return { host: unescapeComponent(host), path: unescapeComponent(path), query: unescapeComponent(query) };
+}
+
+const unescapeComponent = (text: string) => text.replace(/~[012]/g, (code) => UNESCAPES[code]!);
 const escapeComponent = (text: string) => text.replace(/[~|\n]/g, (character) => ESCAPES[character]!);

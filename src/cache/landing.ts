@@ -11,7 +11,7 @@ import { type ExchangeTimes, initialAgeMs } from './semantics/freshness.ts';
 import { hasUnkeyedAuthorization, judge, refused, tooLarge } from './semantics/storable.ts';
 import { freshenedFields } from './semantics/stored-fields.ts';
 import { varyNames } from './semantics/vary.ts';
-import type { Slots, StoredResponse } from './slots.ts';
+import { type Slots, type StoredResponse, stampedNow } from './slots.ts';
 import type { CacheRequest, Fetch, FetchPlan, StoreVerdict } from './types.ts';
 
 export interface LandingOptions {
@@ -39,6 +39,8 @@ export interface Asked {
 }
 
 interface Fetched {
+  /** The last purge that was known when the fetch began, here and at the POP behind us. */
+  readonly sequence: number;
   /** With the stored status, fields and body after a 304 to our own condition. */
   readonly response: HttpResponse;
   readonly fetchedStatus: number;
@@ -81,9 +83,11 @@ export class Lander {
 
   async #exchange(signal: AbortSignal, fetch: Fetch, plan: FetchPlan): Promise<Fetched> {
     const requestedAtMs = this.#options.clock.nowMs();
+    const { latest } = this.#options.slots.purges;
     const response = await fetch(signal, plan);
     const times = { requestedAtMs, respondedAtMs: this.#options.clock.nowMs() };
-    return { response, fetchedStatus: response.status, times };
+    const sequence = Math.min(latest, response.purgeSequence ?? latest);
+    return { response, fetchedStatus: response.status, times, sequence };
   }
 
   #wantsPartOfTooMuch({ request }: Asked, response: HttpResponse): boolean {
@@ -124,21 +128,23 @@ export class Lander {
 
   #mark(flight: Flight, verdict: StoreVerdict): void {
     const untilMs = this.#options.clock.nowMs() + this.#options.hitForPassMs;
-    const mark = { kind: 'pass', untilMs, verdict, strict: STRICT.has(verdict.status) } as const;
+    const strict = STRICT.has(verdict.status);
+    const mark = { kind: 'pass', untilMs, verdict, strict, ...stampedNow(flight.sequence) } as const;
     this.#options.slots.putMark(flight.space, flight.slotKey, mark);
   }
 
   // ── sharing ──
 
-  #keepPrivate({ response, times, fetchedStatus }: Fetched, verdict: StoreVerdict): PrivateLanding {
+  #keepPrivate({ response, times, fetchedStatus, sequence }: Fetched, verdict: StoreVerdict): PrivateLanding {
     const madeAtMs = times.respondedAtMs - initialAgeMs(response.fields, times);
-    return { kind: 'private', verdict, response, madeAtMs, fetchedStatus };
+    return { kind: 'private', verdict, response, madeAtMs, fetchedStatus, sequence };
   }
 
   #share(flight: Flight, asked: Asked, fetched: Fetched, verdict: StoreVerdict): SharedLanding {
     const { slots, storedFields } = this.#options;
-    const { response, times, fetchedStatus } = fetched;
+    const { response, times, fetchedStatus, sequence } = fetched;
     const { request } = asked;
+    const tags = tagsOf(response.fields, request.surrogateKeyName);
     const stored = verdict.status === 'ok';
     const names = stored ? varyNames(response.fields, request.keyedHeaders) : [];
     const place = stored
@@ -153,6 +159,7 @@ export class Lander {
       staleUntilMs: freshUntilMs + verdict.staleWhileRevalidateMs,
       requestId: request.requestId,
       refreshNotBeforeMs: 0,
+      ...stampedNow(sequence, tags),
     };
     const keep = (body: Buffer) => {
       if (stored) slots.putResponse(flight.space, place.slotKey, { ...head, fields: withLength(head, body), body });
@@ -161,7 +168,7 @@ export class Lander {
     const body = this.#bodyOf(flight, response, keep);
     return {
       ...{ kind: 'shared', verdict, response, fields, body, madeAtMs, freshUntilMs, fetchedStatus },
-      ...{ slotKey: place.slotKey, varyNames: place.names, stored: stored && !flight.space.dropped },
+      ...{ slotKey: place.slotKey, varyNames: place.names, stored: stored && !flight.space.dropped, sequence, tags },
     };
   }
 
@@ -199,15 +206,22 @@ function validates(update: Fields, stale: StoredResponse): boolean {
   return named === undefined || named === opaque(stale.fields.get('etag'));
 }
 
-function freshened({ response, times, fetchedStatus }: Fetched, stale: StoredResponse): Fetched {
+function freshened({ response, ...fetched }: Fetched, stale: StoredResponse): Fetched {
   discard(response);
   const { status, reason, body } = stale;
   const fields = freshenedFields(stale.fields, response.fields);
-  return { response: { status, ...(reason === undefined ? {} : { reason }), fields, body }, times, fetchedStatus };
+  return { ...fetched, response: { status, ...(reason === undefined ? {} : { reason }), fields, body } };
 }
 
 function discard({ body }: HttpResponse): void {
   if (body && !Buffer.isBuffer(body)) body.on('error', () => {}).destroy();
+}
+
+const NO_TAGS: readonly string[] = [];
+
+function tagsOf(fields: Fields, name: string): readonly string[] {
+  const text = fields.get(name);
+  return text === undefined ? NO_TAGS : [...new Set(text.split(/[\s,]+/).filter((tag) => tag !== ''))];
 }
 
 function announcedBytes({ fields }: HttpResponse): number | undefined {

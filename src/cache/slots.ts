@@ -3,11 +3,23 @@
  * here can be stored. All of them live in the same bounded store and go with their space.
  */
 import type { Fields } from '../http/fields.ts';
+import { spaceOf } from './key-text.ts';
+import { PurgeTable } from './purges.ts';
 import { unionOfNames, variantKey } from './semantics/vary.ts';
-import { type MemoryStore, type Space, MemoryStore as Store, type StoreLimits } from './store.ts';
+import { MemoryStore, type Space, type StoreLimits } from './store.ts';
 import type { StoreVerdict } from './types.ts';
 
-export interface StoredResponse {
+/** How something stored stands to purges. */
+interface Stamped {
+  /** The last purge that was known when its fetch began. */
+  readonly sequence: number;
+  /** Surrogate keys. */
+  readonly tags: readonly string[];
+  /** No purge up to this one covers it. */
+  checkedUpTo: number;
+}
+
+export interface StoredResponse extends Stamped {
   readonly kind: 'response';
   readonly status: number;
   readonly reason: string | undefined;
@@ -26,7 +38,7 @@ export interface StoredResponse {
 }
 
 /** A recent answer could not be stored. */
-export interface PassMark {
+export interface PassMark extends Stamped {
   readonly kind: 'pass';
   readonly untilMs: number;
   /** What was said about that answer. */
@@ -39,6 +51,11 @@ interface VaryList {
   readonly kind: 'vary';
   readonly names: readonly string[];
 }
+
+/** What a mark or a response starts with. */
+export const stampedNow = (sequence: number, tags: readonly string[] = []): Stamped => ({
+  ...{ sequence, tags, checkedUpTo: sequence },
+});
 
 type Slot = StoredResponse | PassMark | VaryList;
 
@@ -56,17 +73,18 @@ const FIELD_OVERHEAD_BYTES = 48;
 
 export class Slots {
   readonly store: MemoryStore<Slot>;
+  readonly purges = new PurgeTable();
 
   constructor(limits: StoreLimits) {
-    this.store = new Store(limits);
+    this.store = new MemoryStore(limits);
   }
 
-  find(key: string, request: Fields): Found {
+  find(key: string, request: Fields, nowMs: number): Found {
     const primary = this.store.get(key);
-    if (primary?.kind !== 'vary') return { slotKey: key, varies: false, slot: primary };
+    if (primary?.kind !== 'vary') return { slotKey: key, varies: false, slot: this.#unpurged(key, primary, nowMs) };
     const slotKey = variantKey(key, primary.names, request);
     const slot = this.store.get(slotKey);
-    return { slotKey, varies: true, slot: slot?.kind === 'vary' ? undefined : slot };
+    return { slotKey, varies: true, slot: slot?.kind === 'vary' ? undefined : this.#unpurged(slotKey, slot, nowMs) };
   }
 
   /** Notes on what a response varies; gives the key of its slot. A list only ever grows while it is kept. */
@@ -83,12 +101,46 @@ export class Slots {
     return { slotKey: variantKey(key, all, request), names: all };
   }
 
+  /** Not what a purge has overtaken: that would only take the place of something better. */
   putResponse(space: Space, slotKey: string, response: StoredResponse): boolean {
+    if (this.purges.verdict(space.name, { ...response, key: slotKey })?.kind === 'gone') return false;
     return this.store.set(space, slotKey, response, storedBytes(response));
   }
 
   putMark(space: Space, slotKey: string, mark: PassMark): void {
     this.store.set(space, slotKey, mark, MARK_BYTES);
+  }
+
+  /** Asked once per entry and purge. */
+  #unpurged<Kept extends StoredResponse | PassMark>(
+    key: string,
+    slot: Kept | undefined,
+    nowMs: number,
+  ): Kept | StoredResponse | undefined {
+    if (!slot || slot.checkedUpTo >= this.purges.latest) return slot;
+    const verdict = this.purges.verdict(spaceOf(key), { ...slot, key });
+    if (verdict?.kind === 'gone') {
+      this.store.delete(key);
+      return undefined;
+    }
+    if (verdict && slot.kind === 'response') return this.#agedTo(Math.min(verdict.sinceMs, nowMs), key, slot);
+    slot.checkedUpTo = this.purges.latest;
+    this.store.confirm(key);
+    return slot;
+  }
+
+  /** As if its freshness had ended then; the windows after that are as long as before. */
+  #agedTo(endMs: number, key: string, slot: StoredResponse): StoredResponse {
+    const earlierMs = Math.max(0, slot.freshUntilMs - endMs);
+    const checkedUpTo = this.purges.latest;
+    const { freshUntilMs, staleUntilMs } = slot;
+    const aged: StoredResponse = {
+      ...{ ...slot, checkedUpTo },
+      freshUntilMs: freshUntilMs - earlierMs,
+      staleUntilMs: staleUntilMs - earlierMs,
+    };
+    this.putResponse(this.store.space(spaceOf(key)), key, aged);
+    return aged;
   }
 }
 

@@ -40,6 +40,17 @@ describe('the memory tier', () => {
     assert.equal(store.held('a'), undefined);
   });
 
+  test('tells who holds an entry to ask again when it is doubted, until it is confirmed', () => {
+    const store = storeFor(3);
+    put(store, 'a');
+    const held = store.held('a')!;
+    store.doubtAll();
+    assert.equal(held.alive, false);
+    assert.equal(store.get('a'), 'a');
+    store.confirm('a');
+    assert.equal(held.alive, true);
+  });
+
   test('spares what somebody says to have used', () => {
     const store = storeFor(2);
     for (const key of 'ab') put(store, key);

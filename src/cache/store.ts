@@ -18,7 +18,7 @@ export interface Space {
 
 /** A kept value seen from outside: whoever prepared something from it can tell that it is gone. */
 export interface Held {
-  /** False for ever once the value was replaced, evicted, deleted or its space dropped. */
+  /** False once the value was replaced, evicted, deleted or its space dropped, and while it is doubted. */
   readonly alive: boolean;
   /** Set by whoever uses the value without asking the store, so that it is not the next to go. */
   used: boolean;
@@ -35,6 +35,7 @@ export class MemoryStore<Value> {
   readonly #index = new Map<string, Entry<Value>>();
   readonly #spaces = new Map<string, LiveSpace<Value>>();
   readonly #dropped: Iterator<Entry<Value>>[] = [];
+  readonly #doubts = { raised: 0 };
   #bytes = 0;
 
   constructor(limits: StoreLimits, policy: EvictionPolicy<Entry<Value>> = new Sieve()) {
@@ -76,6 +77,16 @@ export class MemoryStore<Value> {
     return entry?.alive ? entry : undefined;
   }
 
+  /** Constant time: whoever holds an entry has to ask again, until it is confirmed. `get` gives them all the same. */
+  doubtAll(): void {
+    this.#doubts.raised++;
+  }
+
+  confirm(key: string): void {
+    const entry = this.#index.get(key);
+    if (entry) entry.confirmed = this.#doubts.raised;
+  }
+
   /** Keeps the value, whose memory the caller counts as `valueBytes`. False when it is too big or its space is gone. */
   set(space: Space, key: string, value: Value, valueBytes: number): boolean {
     this.#reclaim(RECLAIMED_PER_WRITE);
@@ -85,7 +96,7 @@ export class MemoryStore<Value> {
     this.delete(key);
     while (this.#bytes + bytes > maxBytes || this.#index.size >= maxEntries) this.#makeRoom();
     const live = space as LiveSpace<Value>;
-    const entry = new Entry(key, value, bytes, live);
+    const entry = new Entry(key, value, bytes, live, this.#doubts);
     this.#index.set(key, entry);
     live.members.add(entry);
     this.#policy.added(entry);
@@ -150,15 +161,19 @@ class Entry<Value> implements Evictable<Entry<Value>>, Held {
   older: Entry<Value> | undefined;
   used = false;
   removed = false;
+  confirmed: number;
+  readonly #doubts: { readonly raised: number };
 
-  constructor(key: string, value: Value, bytes: number, space: LiveSpace<Value>) {
+  constructor(key: string, value: Value, bytes: number, space: LiveSpace<Value>, doubts: { readonly raised: number }) {
     this.key = key;
     this.value = value;
     this.bytes = bytes;
     this.space = space;
+    this.#doubts = doubts;
+    this.confirmed = doubts.raised;
   }
 
   get alive(): boolean {
-    return !this.removed && !this.space.dropped;
+    return !this.removed && !this.space.dropped && this.confirmed === this.#doubts.raised;
   }
 }

@@ -1,4 +1,5 @@
 /** The seam of the cache room: what a POP asks and what it is told. Semantics, store and coalescing live beside it. */
+import type { Purge } from '../artifact/purge.ts';
 import type { Fields } from '../http/fields.ts';
 import type { HttpResponse } from '../http/message.ts';
 import type { CacheSettings } from '../router/table.ts';
@@ -68,6 +69,8 @@ export interface CacheAnswer {
   readonly coalescedMs?: number;
   /** On hits: id of the request that filled the entry. */
   readonly hitRequestId?: string;
+  /** The last purge that was known when the content was fetched, here and behind us. */
+  readonly purgeSequence: number;
   /** On hits in the memory tier: the entry itself, for whoever prepares answers from it. */
   readonly entry?: MemoryEntry;
 }
@@ -104,6 +107,13 @@ export interface Cache {
   answer(request: CacheRequest, fetch: Fetch, signal: AbortSignal): Promise<CacheAnswer | null>;
   /** Forgets everything whose key starts with the space (a new deployment went live). */
   dropSpace(space: string): void;
+  /**
+   * What these cover is gone or stale from now on, that which is being fetched now included. `upTo`: every purge up
+   * to this one is known now. Resolves when that outlives a crash as long as what is stored does.
+   */
+  purge(purges: readonly Purge[], upTo: number): Promise<void>;
+  /** The last purge that is known. */
+  readonly purgedUpTo: number;
   /** Bytes held, entries, for metrics. */
   stats(): { readonly bytes: number; readonly entries: number };
   close(): void;

@@ -1,4 +1,6 @@
 /** The shapes of the Control API (`/v1`), as the CLI and the console see them. */
+import type { Purge } from '../artifact/purge.ts';
+import type { Snapshot } from '../artifact/snapshot.ts';
 import type { PopStatus } from './publisher.ts';
 import type { ActivationRecord, DeploymentRecord, DomainRecord, EnvironmentRecord } from './store.ts';
 
@@ -56,7 +58,23 @@ export interface ControlStatus {
   readonly pops: readonly PopStatus[];
 }
 
-/** One line of `GET /v1/feed`. */
+/** What one POP process says about a purge: done means that it serves nothing that the purge covers. */
+export interface PurgeReceipt {
+  readonly pop: string;
+  readonly state: 'done' | 'waiting' | 'failed';
+  readonly error?: string;
+}
+
+/** Answer of purges (POST, GET): how far it has come at the POPs that are connected. */
+export interface PurgeView {
+  readonly id: number;
+  /** At every one of them. */
+  readonly done: boolean;
+  readonly pops: readonly PurgeReceipt[];
+}
+
+/** One line of `GET /v1/feed`. Purges come first; with them, all up to `upTo` have been told. */
 export type FeedLine =
-  | { readonly snapshot: import('../artifact/snapshot.ts').Snapshot }
+  | { readonly purges: readonly Purge[]; readonly upTo: number }
+  | { readonly snapshot: Snapshot }
   | { readonly heartbeat: number };

@@ -7,7 +7,8 @@ import type { Call, Endpoint } from './listener.ts';
 import { type LogSource, logReply } from './logs.ts';
 import { checkNames } from './names.ts';
 import { invalidField, notFound } from './problem.ts';
-import type { Ack } from './publisher.ts';
+import type { Ack, PurgeAck } from './publisher.ts';
+import { purge, purgeProgress, readPurgeOrder } from './purges.ts';
 import type { Place, VariableRecord } from './store.ts';
 
 export interface EndpointParts {
@@ -146,6 +147,21 @@ export function endpoints({ control, logs, heartbeatMs }: EndpointParts): Endpoi
       },
     },
     {
+      method: 'POST',
+      path: `${ENVIRONMENT}/purges`,
+      async handle(call) {
+        const body = await call.json();
+        const wait = boolean(body.wait, 'wait') ?? false;
+        const view = await purge(control.parts, place(call), readPurgeOrder(body), wait);
+        return { status: wait ? 200 : 202, json: view };
+      },
+    },
+    {
+      method: 'GET',
+      path: `${ENVIRONMENT}/purges/:id`,
+      handle: async ({ params }) => ({ json: await purgeProgress(control.parts, params.id!) }),
+    },
+    {
       method: 'GET',
       path: '/v1/snapshot',
       handle: async () => ({ json: await store.snapshot({ maskSecrets: true }) }),
@@ -155,7 +171,20 @@ export function endpoints({ control, logs, heartbeatMs }: EndpointParts): Endpoi
       path: '/v1/feed',
       handle({ query, signal }) {
         const pop = string(query.get('pop'), 'pop');
-        return { lines: feedLines(publisher, pop, heartbeatMs, signal, query.get('instance') ?? undefined) };
+        const known = Number(query.get('purges') ?? 0);
+        const purgedUpTo = Number.isSafeInteger(known) ? known : 0;
+        const reader = { pop, instance: query.get('instance') ?? undefined, purgedUpTo };
+        const purgesAfter = (sequence: number) => store.purgesAfter(sequence);
+        return { lines: feedLines({ publisher, purgesAfter, heartbeatMs }, reader, signal) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/feed/purged',
+      async handle(call) {
+        const ack = readPurgeAck(await call.json());
+        if (!publisher.ackPurge(ack)) throw notFound(`the POP '${ack.pop}' has no feed open`);
+        return { json: { upTo: publisher.lastPurge } };
       },
     },
     {
@@ -205,6 +234,17 @@ function readAck(body: Readonly<Record<string, unknown>>): Ack {
     ...optional('instance', body.instance === undefined ? undefined : string(body.instance, 'instance')),
     ...optional('error', body.error === undefined ? undefined : string(body.error, 'error')),
     ...optional('failed', failed === undefined ? undefined : failures(failed)),
+  };
+}
+
+function readPurgeAck(body: Readonly<Record<string, unknown>>): PurgeAck {
+  const { upTo, instance, error } = body;
+  if (typeof upTo !== 'number') throw invalidField('upTo', 'must be the sequence of a purge');
+  return {
+    pop: string(body.pop, 'pop'),
+    upTo,
+    ...optional('instance', instance === undefined ? undefined : string(instance, 'instance')),
+    ...optional('error', error === undefined ? undefined : string(error, 'error')),
   };
 }
 

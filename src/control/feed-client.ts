@@ -7,12 +7,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
+import type { Purge } from '../artifact/purge.ts';
 import type { Snapshot } from '../artifact/snapshot.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { FeedLine } from './contract.ts';
 import { type ControlAddress, replaceFile } from './discovery.ts';
 import { readLines } from './lines.ts';
-import type { Ack, ApplySnapshot } from './publisher.ts';
+import type { Ack, ApplySnapshot, PurgeAck } from './publisher.ts';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
@@ -28,9 +29,18 @@ export interface FeedClientOptions {
   /** `<data>/pop-<name>/snapshot.json` is kept here. */
   readonly dataDir: string;
   readonly apply: ApplySnapshot;
+  /** Where purges go; a POP without a store has none. */
+  readonly purges?: PurgeSink;
   /** Connections lost and found, refused snapshots: for the platform's own log. */
   readonly onEvent?: (event: FeedEvent) => void;
   readonly clock?: Clock;
+}
+
+export interface PurgeSink {
+  /** The last purge that is known. */
+  readonly purgedUpTo: number;
+  /** They are in force at once; resolves when they outlive a crash, rejects when they may not. */
+  purge(purges: readonly Purge[], upTo: number): Promise<void>;
 }
 
 export type FeedEvent =
@@ -43,6 +53,8 @@ export type FeedEvent =
 export interface FeedClient {
   /** Resolves with the first snapshot that is served from, off the disk or from the control plane. */
   readonly ready: Promise<Snapshot>;
+  /** Resolves when every purge that there was at the first connection is in force. */
+  readonly purged: Promise<void>;
   /** Somebody knows more than this POP does: if it waits to connect again, it does so now. */
   hurry(): void;
   close(): Promise<void>;
@@ -53,6 +65,7 @@ export function startFeedClient(options: FeedClientOptions): FeedClient {
   const running = client.run();
   return {
     ready: client.ready,
+    purged: client.purged,
     hurry: () => client.hurry(),
     async close() {
       client.stop();
@@ -63,6 +76,8 @@ export function startFeedClient(options: FeedClientOptions): FeedClient {
 
 class Client {
   readonly ready: Promise<Snapshot>;
+  readonly purged: Promise<void>;
+  readonly #setPurged: () => void;
   readonly #options: FeedClientOptions;
   #instance = '';
   readonly #clock: Clock;
@@ -76,6 +91,9 @@ class Client {
     const { promise, resolve } = Promise.withResolvers<Snapshot>();
     this.ready = promise;
     this.#setReady = resolve;
+    const purged = Promise.withResolvers<void>();
+    this.purged = purged.promise;
+    this.#setPurged = purged.resolve;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
   }
@@ -125,11 +143,9 @@ class Client {
     const address = await this.#options.address();
     if (address === null) throw new Error('the control plane has not been started yet');
     const { url } = address;
-    const answer = await this.#request(
-      address,
-      'GET',
-      `/v1/feed?${new URLSearchParams({ pop: this.#options.pop, instance: this.#instance })}`,
-    );
+    const { pop, purges } = this.#options;
+    const query = { pop, instance: this.#instance, purges: String(purges?.purgedUpTo ?? 0) };
+    const answer = await this.#request(address, 'GET', `/v1/feed?${new URLSearchParams(query)}`);
     if (answer.statusCode !== 200) throw new Error(`${url} answered ${answer.statusCode}: ${await answer.body.text()}`);
     this.#tell({ kind: 'connected', url });
     this.#pauseMs = FIRST_PAUSE_MS;
@@ -137,6 +153,7 @@ class Client {
     try {
       for await (const line of readLines(answer.body)) {
         const message = JSON.parse(line) as FeedLine;
+        if ('purges' in message) void this.#purge(address, message.purges, message.upTo);
         if ('snapshot' in message) newest.put(message.snapshot);
       }
     } finally {
@@ -148,8 +165,22 @@ class Client {
     const { pop } = this.#options;
     const answer = await this.#apply(snapshot, { keep: true });
     const ack: Ack = { pop, instance: this.#instance, version: snapshot.version, ...answer };
-    // A confirmation that is lost is repeated after the next connection, for the snapshot that comes with it.
-    await this.#request(address, 'POST', '/v1/feed/ack', ack)
+    await this.#confirm(address, '/v1/feed/ack', ack);
+  }
+
+  /** What is not kept is in force all the same: only a restart without the control plane would forget it. */
+  async #purge(address: ControlAddress, purges: readonly Purge[], upTo: number): Promise<void> {
+    const { pop, purges: sink } = this.#options;
+    const error = await sink?.purge(purges, upTo).then(() => undefined, asText);
+    if (error !== undefined) this.#tell({ kind: 'unkept', error });
+    this.#setPurged();
+    const ack: PurgeAck = { pop, instance: this.#instance, upTo, ...(error === undefined ? {} : { error }) };
+    await this.#confirm(address, '/v1/feed/purged', ack);
+  }
+
+  /** A confirmation that is lost is repeated after the next connection, for what comes with it. */
+  async #confirm(address: ControlAddress, path: string, ack: Ack | PurgeAck): Promise<void> {
+    await this.#request(address, 'POST', path, ack)
       .then((reply) => reply.body.dump())
       .catch(() => {});
   }

@@ -4,6 +4,7 @@
  */
 import type { Snapshot } from '../artifact/snapshot.ts';
 import type { Clock } from '../base/clock.ts';
+import type { PurgeReceipt } from './contract.ts';
 import { Problem } from './problem.ts';
 
 /** A POP's answer to a snapshot. */
@@ -27,11 +28,23 @@ export interface Settlement {
   readonly silent: readonly string[];
 }
 
+/** A POP's answer to purges. */
+export interface PurgeAck {
+  readonly pop: string;
+  readonly instance?: string;
+  /** All up to this one are in force there. */
+  readonly upTo: number;
+  /** In force, but a restart might forget it. */
+  readonly error?: string;
+}
+
 export interface PopStatus {
   readonly name: string;
   readonly connectedAt: string;
   /** Version last answered for; 0 before the first answer. */
   readonly version: number;
+  /** The last purge that is in force there. */
+  readonly purgedUpTo: number;
   readonly error?: string;
   readonly failed?: Ack['failed'];
 }
@@ -45,6 +58,8 @@ export type ApplySnapshot = (snapshot: Snapshot) => Promise<Pick<Ack, 'error' | 
 export interface Subscriber {
   /** A newer snapshot; never called after `replaced`. */
   send(snapshot: Snapshot): void;
+  /** There are purges that it has not been told of. */
+  purged(): void;
   /** Another connection took the POP's name, or the control plane ends. */
   replaced(): void;
 }
@@ -54,6 +69,7 @@ interface Connection {
   readonly subscriber: Subscriber;
   readonly connectedAtMs: number;
   ack: Ack | undefined;
+  purgeAck: PurgeAck | undefined;
 }
 
 export class Publisher {
@@ -62,9 +78,11 @@ export class Publisher {
   readonly #pops = new Map<string, Connection>();
   readonly #watchers = new Set<() => void>();
   #current: Snapshot;
+  #lastPurge: number;
   #closed = false;
 
-  constructor(clock: Clock, ackTimeoutMs: number, first: Snapshot) {
+  constructor(clock: Clock, ackTimeoutMs: number, first: Snapshot, lastPurge = 0) {
+    this.#lastPurge = lastPurge;
     this.#clock = clock;
     this.#ackTimeoutMs = ackTimeoutMs;
     this.#current = first;
@@ -85,7 +103,7 @@ export class Publisher {
   connect(pop: string, subscriber: Subscriber, instance?: string): () => void {
     const key = keyOf({ pop, instance });
     this.#pops.get(key)?.subscriber.replaced();
-    this.#pops.set(key, { pop, subscriber, connectedAtMs: this.#clock.nowMs(), ack: undefined });
+    this.#pops.set(key, { pop, subscriber, connectedAtMs: this.#clock.nowMs(), ack: undefined, purgeAck: undefined });
     subscriber.send(this.#current);
     return () => {
       if (this.#pops.get(key)?.subscriber !== subscriber) return;
@@ -107,28 +125,48 @@ export class Publisher {
    * Resolves when every connected POP has answered for this version or a later one, or the time is up. Rejects with
    * a 503 `Problem` when the control plane ends first.
    */
-  settled(version: number): Promise<Settlement> {
-    return new Promise((resolve, reject) => {
-      const finish = () => {
-        timer.cancel();
-        this.#watchers.delete(check);
-        if (this.#closed) reject(stopping());
-        else resolve(this.#settlement(version));
-      };
-      const check = () => {
-        if (this.#closed || this.#settlement(version).silent.length === 0) finish();
-      };
-      const timer = this.#clock.setTimer(this.#ackTimeoutMs, finish);
-      this.#watchers.add(check);
-      check();
+  async settled(version: number): Promise<Settlement> {
+    await this.#until(() => this.#settlement(version).silent.length === 0);
+    return this.#settlement(version);
+  }
+
+  announcePurge(sequence: number): void {
+    this.#lastPurge = Math.max(this.#lastPurge, sequence);
+    for (const { subscriber } of this.#pops.values()) subscriber.purged();
+  }
+
+  /** The last purge that POPs are to be told of. */
+  get lastPurge(): number {
+    return this.#lastPurge;
+  }
+
+  /** False when no such POP is connected. */
+  ackPurge(ack: PurgeAck): boolean {
+    const connection = this.#pops.get(keyOf(ack));
+    if (connection === undefined) return false;
+    if (ack.upTo >= (connection.purgeAck?.upTo ?? 0)) connection.purgeAck = ack;
+    this.#changed();
+    return true;
+  }
+
+  /** As `settled`, for a purge. */
+  purged(sequence: number): Promise<void> {
+    return this.#until(() => this.receipts(sequence).every(({ state }) => state !== 'waiting'));
+  }
+
+  receipts(sequence: number): PurgeReceipt[] {
+    return [...this.#pops.values()].map(({ pop, purgeAck }) => {
+      if (purgeAck === undefined || purgeAck.upTo < sequence) return { pop, state: 'waiting' };
+      return purgeAck.error === undefined ? { pop, state: 'done' } : { pop, state: 'failed', error: purgeAck.error };
     });
   }
 
   pops(): PopStatus[] {
-    return [...this.#pops.values()].map(({ pop, connectedAtMs, ack }) => ({
+    return [...this.#pops.values()].map(({ pop, connectedAtMs, ack, purgeAck }) => ({
       name: pop,
       connectedAt: new Date(connectedAtMs).toISOString(),
       version: ack?.version ?? 0,
+      purgedUpTo: purgeAck?.upTo ?? 0,
       ...(ack?.error === undefined ? {} : { error: ack.error }),
       ...(ack?.failed === undefined ? {} : { failed: ack.failed }),
     }));
@@ -139,6 +177,23 @@ export class Publisher {
     for (const { subscriber } of this.#pops.values()) subscriber.replaced();
     this.#pops.clear();
     this.#changed();
+  }
+
+  #until(isOver: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = () => {
+        timer.cancel();
+        this.#watchers.delete(check);
+        if (this.#closed) reject(stopping());
+        else resolve();
+      };
+      const check = () => {
+        if (this.#closed || isOver()) finish();
+      };
+      const timer = this.#clock.setTimer(this.#ackTimeoutMs, finish);
+      this.#watchers.add(check);
+      check();
+    });
   }
 
   #changed(): void {

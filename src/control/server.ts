@@ -62,7 +62,12 @@ export async function startControl(options: ControlServerOptions): Promise<Contr
   });
   const store = openStore(dataDir, domain, clock);
   try {
-    const publisher = new Publisher(clock, options.ackTimeoutMs ?? 30_000, await store.snapshot());
+    const publisher = new Publisher(
+      clock,
+      options.ackTimeoutMs ?? 30_000,
+      await store.snapshot(),
+      await store.lastPurge(),
+    );
     const { limits, publicUrl } = options;
     const control = new Control({ store, blobs, publisher, limits, domain, publicUrl });
     const rows = endpoints({ control, logs: options.logs, heartbeatMs: options.heartbeatMs ?? 5_000 });
@@ -156,6 +161,7 @@ function attachLocal(publisher: Publisher, activate: ApplySnapshot): void {
   let last: Promise<unknown> = Promise.resolve();
   publisher.connect(pop, {
     replaced: () => {},
+    purged: () => {},
     send: (snapshot) => {
       const { version } = snapshot;
       last = last

@@ -56,4 +56,18 @@ export const MIGRATIONS: readonly string[] = [
     FOREIGN KEY (project, environment) REFERENCES environments (project, name)
   ) STRICT;
   `,
+  `
+  CREATE TABLE purge_sequence (last INTEGER NOT NULL) STRICT;
+  INSERT INTO purge_sequence VALUES (0);
+  CREATE TABLE purges (
+    space TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    soft INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (space, kind, value, soft)
+  ) STRICT;
+  CREATE INDEX purges_by_sequence ON purges (sequence);
+  CREATE INDEX purges_of_space ON purges (space, sequence);
+  `,
 ];

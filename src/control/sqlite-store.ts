@@ -1,10 +1,12 @@
 /** `ControlStore` in one SQLite file: the embedded store of a control plane on one machine. */
+import type { Purge, PurgeOrder } from '../artifact/purge.ts';
 import type { Snapshot } from '../artifact/snapshot.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { composeSnapshot } from './compose.ts';
 import { canonicalHost, checkNames, checkVariableName, idsCollide, isGeneratedHost } from './names.ts';
 import { conflict, notFound } from './problem.ts';
 import { Database } from './sqlite.ts';
+import { forgetPurges, insertPurge, lastPurge, purgesAfter } from './sqlite-purges.ts';
 import {
   type EnvironmentRow,
   environmentIdOf,
@@ -221,6 +223,20 @@ export class SqliteStore implements ControlStore {
     return rows.map(variableOf);
   }
 
+  /** No new snapshot: POPs are told of purges by themselves. */
+  async purge(place: Place, order: PurgeOrder): Promise<number> {
+    const { cacheSpace } = await this.environment(place);
+    return this.#database.transaction(() => insertPurge(this.#database, cacheSpace, order, this.#clock.nowMs()));
+  }
+
+  async lastPurge(): Promise<number> {
+    return lastPurge(this.#database);
+  }
+
+  async purgesAfter(sequence: number): Promise<Purge[]> {
+    return purgesAfter(this.#database, sequence);
+  }
+
   async touch(): Promise<number> {
     return this.#change(() => this.#version() + 1);
   }
@@ -329,8 +345,9 @@ export class SqliteStore implements ControlStore {
     this.#database.run('UPDATE environments SET version = version + 1 WHERE project = ? AND name = ?', ...keyOf(place));
   }
 
-  #renewCache({ id, project, name, preserveCache }: EnvironmentRecord): void {
+  #renewCache({ id, project, name, cacheSpace, preserveCache }: EnvironmentRecord): void {
     if (preserveCache) return;
+    forgetPurges(this.#database, cacheSpace);
     this.#database.run(
       'UPDATE environments SET cache_space = ? WHERE project = ? AND name = ?',
       newCacheSpace(id),

@@ -4,6 +4,7 @@
  * changes something is one transaction: it happened with everything that belongs to it, or not at all.
  * Refusals are `Problem`s.
  */
+import type { Purge, PurgeOrder } from '../artifact/purge.ts';
 import type { Snapshot } from '../artifact/snapshot.ts';
 
 export interface EnvironmentRecord {
@@ -100,6 +101,16 @@ export interface ControlStore {
   setVariable(place: Place, variable: Pick<VariableRecord, 'name' | 'value' | 'secret'>): Promise<VariableRecord>;
   removeVariable(place: Place, name: string): Promise<void>;
   variables(place: Place): Promise<VariableRecord[]>;
+
+  /** Keeps it for POPs that have not heard of it. Gives its sequence. 404 when there is no such environment. */
+  purge(place: Place, order: PurgeOrder): Promise<number>;
+  /** Sequence of the last one; 0 when there was none. */
+  lastPurge(): Promise<number>;
+  /**
+   * What a POP that knows all up to `sequence` still has to be told, oldest first. Bounded: of the same target only
+   * the last one, nothing of spaces that are no more, and instead of too many old ones one that covers them all.
+   */
+  purgesAfter(sequence: number): Promise<Purge[]>;
 
   /** A new snapshot version without any other change. */
   touch(): Promise<number>;

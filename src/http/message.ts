@@ -27,4 +27,6 @@ export interface HttpResponse {
   readonly body: Body;
   /** Complete once the body has ended; absent when the message cannot have any. */
   readonly trailers?: () => Fields;
+  /** Of an answer of another POP: the last purge that was known there when its content was fetched. */
+  readonly purgeSequence?: number;
 }

@@ -170,6 +170,7 @@ function onTheLink(response: HttpResponse, exchange: Exchange, settings: PopSett
     statuses: telemetry.statuses,
     components: telemetry.components,
     level,
+    ...(exchange.cached ? { purgeSequence: exchange.cached.purgeSequence } : {}),
     ...(length === undefined ? {} : { length }),
     ...(fault === null ? {} : { fault: serialiseFault(fault) }),
     ...(backend === undefined ? {} : { backend }),

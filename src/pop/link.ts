@@ -61,6 +61,8 @@ export interface LinkReport {
   readonly backendAddress?: string;
   /** Level that answered: 2 when L2 had it, 0 when it was fetched. */
   readonly level: number;
+  /** The last purge that the global POP knew when the content was fetched. */
+  readonly purgeSequence?: number;
 }
 
 interface SerialisedFault {

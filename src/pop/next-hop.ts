@@ -76,9 +76,11 @@ function answerOf(response: HttpResponse, report: LinkReport, exchange: Exchange
   const prefix = settings.branding.headerPrefix;
   fields.set(`${prefix}-status`, report.statuses).set(`${prefix}-components`, report.components);
   if (report.length !== undefined) fields.set('content-length', report.length);
-  if (response.body === null || Buffer.isBuffer(response.body)) return response;
-  const checked = checkedLinkBody(response.body, response.trailers ?? (() => fields));
-  return { ...response, ...checked };
+  const { purgeSequence } = report;
+  const answer = purgeSequence === undefined ? response : { ...response, purgeSequence };
+  if (answer.body === null || Buffer.isBuffer(answer.body)) return answer;
+  const checked = checkedLinkBody(answer.body, response.trailers ?? (() => fields));
+  return { ...answer, ...checked };
 }
 
 function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall): Fields {

@@ -14,7 +14,12 @@ export interface Call {
   readonly plan: FetchPlan;
   readonly signal: AbortSignal;
   readonly requestId: string;
-  answer(body: Body | string, fields?: Record<string, string>, status?: number): void;
+  answer(
+    body: Body | string,
+    fields?: Record<string, string>,
+    status?: number,
+    more?: Pick<HttpResponse, 'purgeSequence'>,
+  ): void;
   fail(error: Error): void;
 }
 
@@ -47,8 +52,9 @@ export function bench(options: Partial<CacheOptions> = {}) {
         fetchSignal.addEventListener('abort', () => reject(fetchSignal.reason));
         calls.push({
           ...{ plan, signal: fetchSignal, requestId, fail: reject },
-          answer: (body, fields = FRESH, status = 200) =>
+          answer: (body, fields = FRESH, status = 200, more = {}) =>
             resolve({
+              ...more,
               status,
               fields: Fields.from(Object.entries(fields)),
               body: typeof body === 'string' ? Buffer.from(body) : body,

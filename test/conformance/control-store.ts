@@ -89,6 +89,72 @@ export function controlStoreContract(name: string, subject: StoreUnderTest): voi
       assert.deepEqual(versions, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     });
 
+    story('purges are kept in order for whoever has not heard of them', async (store) => {
+      await store.addDeployment(SHOP, MANIFEST);
+      const { cacheSpace: space } = await store.environment(SHOP);
+      const one = await store.purge(SHOP, { all: false, paths: ['/a', '/b/*'], keys: [], soft: false });
+      const two = await store.purge(SHOP, { all: false, paths: [], keys: ['red'], soft: true });
+      assert.ok(two > one);
+      assert.equal(await store.lastPurge(), two);
+      assert.deepEqual(
+        (await store.purgesAfter(0)).map(({ kind, value }) => [kind, value]),
+        [
+          ['path', '/a'],
+          ['path', '/b/*'],
+          ['key', 'red'],
+        ],
+      );
+      assert.deepEqual(await store.purgesAfter(one), [{ sequence: two, space, kind: 'key', value: 'red', soft: true }]);
+      assert.deepEqual(await store.purgesAfter(two), []);
+      await assert.rejects(
+        store.purge(BLOG, { all: true, paths: [], keys: [], soft: false }),
+        refusal(404, 'not-found'),
+      );
+    });
+
+    story('of purges of the same target only the last is kept, and the hard one beside the soft', async (store) => {
+      await store.addDeployment(SHOP, MANIFEST);
+      const red = { all: false, paths: [], keys: ['red'] };
+      await store.purge(SHOP, { ...red, soft: false });
+      const hard = await store.purge(SHOP, { ...red, soft: false });
+      const soft = await store.purge(SHOP, { ...red, soft: true });
+      assert.deepEqual(
+        (await store.purgesAfter(0)).map((it) => [it.sequence, it.soft]),
+        [
+          [hard, false],
+          [soft, true],
+        ],
+      );
+      const all = await store.purge(SHOP, { all: true, paths: [], keys: [], soft: false });
+      assert.deepEqual(
+        (await store.purgesAfter(0)).map((it) => [it.sequence, it.kind]),
+        [[all, 'all']],
+      );
+    });
+
+    story('a new cache space has nothing to purge', async (store) => {
+      await store.addDeployment(SHOP, MANIFEST);
+      const purged = await store.purge(SHOP, { all: true, paths: [], keys: [], soft: false });
+      await store.activate(SHOP, 1, 'deploy');
+      assert.deepEqual(await store.purgesAfter(0), []);
+      assert.equal(await store.lastPurge(), purged);
+    });
+
+    story('more purges than are kept become one of everything before', async (store) => {
+      await store.addDeployment(SHOP, MANIFEST);
+      const keys = Array.from({ length: 5_000 }, (_, n) => `k${n}`);
+      const sequences: number[] = [];
+      for (let n = 0; n < 5; n++) {
+        const order = { all: false, paths: [], keys: keys.map((key) => `${key}.${n}`), soft: false };
+        sequences.push(await store.purge(SHOP, order));
+      }
+      const kept = await store.purgesAfter(0);
+      assert.ok(kept.length <= 20_000, `${kept.length} kept`);
+      assert.equal(kept[0]!.kind, 'all');
+      assert.ok(kept[0]!.sequence >= sequences[1]!, 'what was let go of is covered');
+      assert.ok(kept.some(({ value }) => value === 'k7.4'));
+    });
+
     story('a refused change leaves everything as it was', async (store) => {
       await store.addDeployment(SHOP, MANIFEST);
       const before = await store.snapshot();

@@ -1,6 +1,7 @@
 /** Prerendering: what a routes file lists is in the store before the first visitor asks, and nobody else can do that. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { cliHere } from '../actors/cli.ts';
 import { type PathOrigin, pathOrigin, projectFiles } from '../actors/path-origin.ts';
 import { type Platform, startPlatform } from '../actors/platform.ts';
 import { until } from '../actors/until.ts';
@@ -40,6 +41,9 @@ describe('prerender', () => {
     }
     const record = await platform.log((await visit('/pages/a')).get('x-sv-hit-request-id')!);
     assert.equal(record.prl, 1);
+
+    await cliHere(['purge', '--all', '--project', 'pre', '--data', platform.data]);
+    await until('they are rendered anew after a full purge', () => origin.count('/pages/c') === 2);
   });
 
   test('tells what failed', async () => {

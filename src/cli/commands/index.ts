@@ -8,6 +8,7 @@ import { DOMAINS } from './domains.ts';
 import { ENV } from './env.ts';
 import { INIT } from './init.ts';
 import { LOGS } from './logs.ts';
+import { PURGE } from './purge.ts';
 
 export const COMMANDS: readonly CommandSpec[] = [
   INIT,
@@ -16,6 +17,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...DEPLOYMENTS,
   ...DOMAINS,
   ...ENV,
+  PURGE,
   LOGS,
   CODES_COMMAND,
   CONFIG,

@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import type { Snapshot } from '../../artifact/snapshot.ts';
 import { systemClock } from '../../base/clock.ts';
 import { createCache } from '../../cache/cache.ts';
+import type { Cache } from '../../cache/types.ts';
 import { createCompute } from '../../compute/scheduler.ts';
 import type { Compute } from '../../compute/types.ts';
 import { type BlobSource, createBlobSource } from '../../control/blob-source.ts';
 import { openBlobStore } from '../../control/blobs.ts';
-import { startFeedClient } from '../../control/feed-client.ts';
+import { type PurgeSink, startFeedClient } from '../../control/feed-client.ts';
 import { createListener } from '../../http/listener.ts';
 import type { HttpResponse } from '../../http/message.ts';
 import { createPop, type Pop } from '../../pop/pop.ts';
@@ -68,6 +69,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   const source = createBlobSource({ blobs, address: async () => spec.control });
   const prohibited = new Prohibited({ networks: config.upstream.prohibited, sockets: spec.ownSockets });
   const upstream = composeUpstream(spec, prohibited);
+  const cache = composeCache(spec, report);
   const pop = createPop({
     role,
     name: spec.identity,
@@ -77,7 +79,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     style: config.codes.style,
     clock: systemClock,
     upstream,
-    cache: composeCache(spec, report),
+    cache,
     stores: config.cache.enabled,
     compute,
     link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits) },
@@ -95,12 +97,18 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   });
   let prerenderer: Prerenderer | null = null;
   let served: Snapshot | null = null;
-  const feed = followFeed(spec, pop, report, (snapshot) => {
+  const purges = purgeSink(cache, (space) => {
+    prerenderer?.emptied(space);
+    if (served) prerenderer?.take(served);
+  });
+  const feed = followFeed(spec, { pop, purges }, report, (snapshot) => {
     served = snapshot;
     prerenderer?.take(snapshot);
   });
   // Whoever listens without a configuration turns clients away that a neighbour on the port would have served.
   await Promise.race([feed.ready, feed.unreachable]);
+  // What was purged while this process was away must not be served; without a control plane it serves what it has.
+  await Promise.race([feed.purged, feed.unreachable]);
   const listener = composeListener(spec, pop);
   const { port } = await listener.listen(spec.listen).catch((error: Error) => {
     throw listenError(error, spec);
@@ -129,13 +137,19 @@ function listenError(error: NodeJS.ErrnoException, { role, listen: { host, port 
   return new Error(`${where} cannot be opened (${error.code ?? error.message})`);
 }
 
-function followFeed(spec: PopSpec, pop: Pop, report: Report, applied: (snapshot: Snapshot) => void) {
+function followFeed(
+  spec: PopSpec,
+  { pop, purges }: { readonly pop: Pop; readonly purges: PurgeSink },
+  report: Report,
+  applied: (snapshot: Snapshot) => void,
+) {
   const { promise: unreachable, resolve: isUnreachable } = Promise.withResolvers<void>();
   let lost = false;
   const feed = startFeedClient({
     address: async () => spec.control,
     pop: spec.processName,
     dataDir: spec.config.data,
+    purges,
     async apply(snapshot) {
       const answer = await pop.apply(snapshot);
       applied(snapshot);
@@ -151,6 +165,19 @@ function followFeed(spec: PopSpec, pop: Pop, report: Report, applied: (snapshot:
     },
   });
   return { ...feed, unreachable };
+}
+
+function purgeSink(cache: Cache, emptied: (space: string) => void): PurgeSink {
+  return {
+    get purgedUpTo() {
+      return cache.purgedUpTo;
+    },
+    async purge(purges, upTo) {
+      const kept = cache.purge(purges, upTo);
+      for (const { kind, soft, space } of purges) if (kind === 'all' && !soft) emptied(space);
+      await kept;
+    },
+  };
 }
 
 function composePrerenderer(spec: PopSpec, port: number, source: BlobSource, report: Report): Prerenderer {

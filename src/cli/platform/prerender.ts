@@ -55,6 +55,11 @@ export class Prerenderer {
     }
   }
 
+  /** Everything that was stored in the space is gone: it is rendered again with the next snapshot that is taken. */
+  emptied(space: string): void {
+    for (const [id, filled] of this.#filled) if (filled === space) this.#filled.delete(id);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#pool.destroy();
