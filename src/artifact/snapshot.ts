@@ -29,6 +29,8 @@ export interface Environment {
   readonly cacheSpace: string;
   readonly production: boolean;
   readonly variables: Readonly<Record<string, string>>;
+  /** Names of the variables that are secrets: their values are never written to a log. Absent: none. */
+  readonly secrets?: readonly string[];
 }
 
 export interface DeploymentRef {

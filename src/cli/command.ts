@@ -13,6 +13,8 @@ export interface CliIo {
   err(text: string): void;
   /** Progress may overwrite its own line. */
   readonly isTerminal: boolean;
+  /** Width of the terminal that reads the data; undefined when none does. */
+  readonly columns?: number | undefined;
 }
 
 export type OptionValue = string | boolean | readonly string[] | undefined;

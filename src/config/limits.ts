@@ -441,6 +441,22 @@ export const LIMITS = {
     breach: 'older files are removed',
     doc: 'How long access and server logs are kept.',
   },
+  'why.retentionHours': {
+    default: 24,
+    unit: 'hours',
+    scope: 'installation',
+    at: 'store of request stories',
+    breach: 'older stories are removed',
+    doc: 'How long `selvedge why` can tell the story of a request.',
+  },
+  'why.bytes': {
+    default: 256 * MB,
+    unit: 'bytes',
+    scope: 'installation',
+    at: 'store of request stories, failures and the others half each',
+    breach: 'the oldest stories are removed; 0: none are kept',
+    doc: 'Disk space of request stories.',
+  },
   'dri.bodyBytes': {
     default: 16 * KB,
     unit: 'bytes',

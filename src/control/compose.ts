@@ -10,7 +10,13 @@ export interface ControlState {
   readonly deployments: readonly DeploymentRecord[];
   readonly domains: readonly DomainRecord[];
   /** By environment id. */
-  readonly variables: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly variables: ReadonlyMap<string, Variables>;
+}
+
+export interface Variables {
+  readonly values: Readonly<Record<string, string>>;
+  /** Names of those that are secrets. */
+  readonly secrets: readonly string[];
 }
 
 export const environmentHost = (id: string, domain: string): string => `${id}.${domain}`;
@@ -23,7 +29,7 @@ export function composeSnapshot(state: ControlState, domain: string): Snapshot {
   const environments = state.environments.filter((it) => deployed.has(it.id));
   return {
     version: state.version,
-    environments: environments.map((it) => servedEnvironment(it, state.variables.get(it.id) ?? {})),
+    environments: environments.map((it) => servedEnvironment(it, state.variables.get(it.id))),
     hosts: hostBindings(environments, state, domain),
     deployments: state.deployments.map(({ project, environment, number, manifest, createdAt }) => ({
       project,
@@ -35,9 +41,11 @@ export function composeSnapshot(state: ControlState, domain: string): Snapshot {
   };
 }
 
-function servedEnvironment(record: EnvironmentRecord, variables: Readonly<Record<string, string>>): Environment {
+function servedEnvironment(record: EnvironmentRecord, variables?: Variables): Environment {
   const { id, project, name, version, deployment, cacheSpace, production } = record;
-  return { id, project, name, version, deployment, cacheSpace, production, variables };
+  const { values = {}, secrets = [] } = variables ?? {};
+  const served = { id, project, name, version, deployment, cacheSpace, production, variables: values };
+  return secrets.length > 0 ? { ...served, secrets } : served;
 }
 
 /** Custom domains first: should the platform's domain have changed since, generated hosts win. */

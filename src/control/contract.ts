@@ -58,6 +58,8 @@ export interface ControlStatus {
   readonly pops: readonly PopStatus[];
 }
 
+export type { RequestSummary, RequestView, TellingView } from '../observe/request-view.ts';
+
 /** What one POP process says about a purge: done means that it serves nothing that the purge covers. */
 export interface PurgeReceipt {
   readonly pop: string;

@@ -9,17 +9,19 @@ import { checkNames } from './names.ts';
 import { invalidField, notFound } from './problem.ts';
 import type { Ack, PurgeAck } from './publisher.ts';
 import { purge, purgeProgress, readPurgeOrder } from './purges.ts';
+import { type RequestParts, requestList, requestView } from './requests.ts';
 import type { Place, VariableRecord } from './store.ts';
 
 export interface EndpointParts {
   readonly control: Control;
   readonly logs: LogSource | undefined;
+  readonly requests: RequestParts;
   readonly heartbeatMs: number;
 }
 
 const ENVIRONMENT = '/v1/projects/:project/environments/:environment';
 
-export function endpoints({ control, logs, heartbeatMs }: EndpointParts): Endpoint[] {
+export function endpoints({ control, logs, requests, heartbeatMs }: EndpointParts): Endpoint[] {
   const { store, blobs, publisher, limits, publicUrl, domain } = control.parts;
   return [
     {
@@ -200,6 +202,16 @@ export function endpoints({ control, logs, heartbeatMs }: EndpointParts): Endpoi
       method: 'GET',
       path: '/v1/logs',
       handle: ({ query, signal }) => logReply(logs, query, signal),
+    },
+    {
+      method: 'GET',
+      path: '/v1/requests',
+      handle: async ({ query, signal }) => ({ json: await requestList(requests, query, signal) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/requests/:id',
+      handle: async ({ params, signal }) => ({ json: await requestView(requests, params.id!, signal) }),
     },
     {
       method: 'GET',

@@ -2,6 +2,7 @@
 import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
+import type { Branding } from '../status/branding.ts';
 import { type BlobStore, openBlobStore } from './blobs.ts';
 import { Control } from './control.ts';
 import { endpoints } from './endpoints.ts';
@@ -9,6 +10,8 @@ import { listen } from './listener.ts';
 import type { LogSource } from './logs.ts';
 import type { DeployLimits } from './manifest-check.ts';
 import { type ApplySnapshot, Publisher } from './publisher.ts';
+import type { StorySource } from './requests.ts';
+import { RouteBook } from './route-book.ts';
 import { SqliteStore } from './sqlite-store.ts';
 import type { ControlStore } from './store.ts';
 
@@ -27,6 +30,9 @@ export interface ControlServerOptions {
   /** Address at which clients reach a host; called when an answer needs it, so a port may become known later. */
   readonly publicUrl: (host: string) => string;
   readonly logs?: LogSource;
+  readonly stories?: StorySource;
+  /** Names in explanations; default: the product's own. */
+  readonly branding?: Branding;
   /** A POP in this process: serves from the snapshot, or rejects. What it answers is confirmed as POP `local`. */
   readonly activate?: ApplySnapshot;
   /** How long an activation waits for POPs that say nothing. Default 30,000. */
@@ -70,7 +76,13 @@ export async function startControl(options: ControlServerOptions): Promise<Contr
     );
     const { limits, publicUrl } = options;
     const control = new Control({ store, blobs, publisher, limits, domain, publicUrl });
-    const rows = endpoints({ control, logs: options.logs, heartbeatMs: options.heartbeatMs ?? 5_000 });
+    const requests = {
+      source: options.stories,
+      routes: new RouteBook({ store, blobs }),
+      nowMs: () => clock.nowMs(),
+      ...(options.branding ? { branding: options.branding } : {}),
+    };
+    const rows = endpoints({ control, logs: options.logs, requests, heartbeatMs: options.heartbeatMs ?? 5_000 });
     const onError = options.onError ?? ((error) => console.error('control:', error));
     const allowedHosts = [host, ...(options.allowedHosts ?? [])].map((it) => it.toLowerCase());
     const listener = await listen({ endpoints: rows, token: options.token, allowedHosts, onError }, host, options.port);

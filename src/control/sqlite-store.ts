@@ -2,7 +2,7 @@
 import type { Purge, PurgeOrder } from '../artifact/purge.ts';
 import type { Snapshot } from '../artifact/snapshot.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { composeSnapshot } from './compose.ts';
+import { composeSnapshot, type Variables } from './compose.ts';
 import { canonicalHost, checkNames, checkVariableName, idsCollide, isGeneratedHost } from './names.ts';
 import { conflict, notFound } from './problem.ts';
 import { Database } from './sqlite.ts';
@@ -356,12 +356,13 @@ export class SqliteStore implements ControlStore {
     );
   }
 
-  #variablesById(maskSecrets: boolean): Map<string, Record<string, string>> {
-    const byId = new Map<string, Record<string, string>>();
+  #variablesById(maskSecrets: boolean): Map<string, Variables> {
+    const byId = new Map<string, { values: Record<string, string>; secrets: string[] }>();
     for (const row of this.#database.all<VariableRow>('SELECT * FROM variables ORDER BY project, environment, name')) {
       const id = environmentIdOf(row);
-      const variables = byId.get(id) ?? {};
-      variables[row.name] = maskSecrets && row.secret === 1 ? MASK : row.value;
+      const variables = byId.get(id) ?? { values: {}, secrets: [] };
+      variables.values[row.name] = maskSecrets && row.secret === 1 ? MASK : row.value;
+      if (row.secret === 1) variables.secrets.push(row.name);
       byId.set(id, variables);
     }
     return byId;

@@ -1,6 +1,6 @@
 /** What a POP asks its cache: the exchange's key and settings, and what this hop knows that forbids or narrows it. */
 import type { CacheKey } from '../cache/key.ts';
-import type { CacheRequest } from '../cache/types.ts';
+import type { CacheRequest, FetchPlan } from '../cache/types.ts';
 import type { Exchange } from './exchange.ts';
 import { isNested } from './identify.ts';
 import type { PopSettings } from './settings.ts';
@@ -30,3 +30,12 @@ export function cacheRequest(
 }
 
 const STORING_IS_OFF = { status: 'disabled', reason: 'storing is switched off (cache.enabled)' } as const;
+
+/** Remembers what the cache was asked, for the story of an exchange that it gave no answer to. */
+export function noteAsked(exchange: Exchange, { bypass }: CacheRequest): void {
+  exchange.asked = bypass === undefined ? {} : { bypass: bypass.reason };
+}
+
+export function noteFetch({ asked }: Exchange, plan: FetchPlan): void {
+  if (asked) asked.fetch = plan;
+}

@@ -33,6 +33,7 @@ export async function catchAnswer(
   const plan = makePlan(routes.matchCatches(status, subject));
   if (plan.action === null) return null;
   const failed = exchange.plan;
+  exchange.failedPlan = { plan: failed, status };
   exchange.plan = { ...plan, cache: failed?.cache, responseOps: [...(failed?.responseOps ?? []), ...plan.responseOps] };
   try {
     const made = await run(exchange, settings, status);
@@ -41,6 +42,7 @@ export async function catchAnswer(
   } catch (error) {
     settings.report(`error route for ${status} failed (request ${exchange.requestId})`, error);
     exchange.plan = failed;
+    exchange.failedPlan = null;
     return null;
   }
 }

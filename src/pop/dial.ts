@@ -17,7 +17,8 @@ import { Fault } from '../status/fault.ts';
 import { backendOrigin } from '../upstream/origin.ts';
 import type { UpstreamAnswer } from '../upstream/types.ts';
 import { assetNames, assetResponse, findAsset, hasPermanentFiles } from './assets.ts';
-import type { Exchange } from './exchange.ts';
+import { sendRecorded } from './calls.ts';
+import type { Exchange, RunRecord } from './exchange.ts';
 import { isLinkField } from './link.ts';
 import { type OutboundOptions, outboundFields } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
@@ -120,8 +121,8 @@ export async function sendToBackend(
   const { signal, upgrade, onInformation } = call;
   const optional = { ...(upgrade ? { upgrade } : {}), ...(onInformation ? { onInformation } : {}) };
   const hop = call.hop ?? settings.role;
-  const answer = await settings.upstream.send({ origin, hop, method, path, fields, body, signal, ...optional });
-  exchange.attempts = [...exchange.attempts, ...answer.attempts];
+  const asked = { origin, hop, method, path, fields, body, signal, ...optional };
+  const answer = await sendRecorded(exchange, settings, asked, { backend: name });
   const last = answer.attempts.at(-1);
   exchange.backendAddress = last?.address;
   if (call.hop !== 'compute') recordPhases(exchange, settings, last);
@@ -222,7 +223,7 @@ async function workerAnswer(
     throw new Fault({ cause: 'platform.no-configuration', hop: role, details: 'no-compute' });
   }
   exchange.telemetry.component('b', 'serverless');
-  const { telemetry, response } = await compute.run({
+  const answer = compute.run({
     runnable,
     target,
     params: exchange.plan!.params,
@@ -233,6 +234,7 @@ async function workerAnswer(
     signal: options.signal,
     services: servicesFor(exchange, settings),
   });
+  const { telemetry, response } = await recordedRun(answer, target, exchange, settings);
   const { worker, ...scheduler } = telemetry;
   exchange.telemetry.metrics({ ...scheduler });
   exchange.telemetry.status('p', response.status);
@@ -246,6 +248,33 @@ async function workerAnswer(
   }
   return response;
 }
+
+/** Keeps what the run cost, whether it answered or failed. */
+async function recordedRun(
+  answer: ReturnType<NonNullable<PopSettings['compute']>['run']>,
+  target: ComputeCall['target'],
+  exchange: Exchange,
+  { clock }: PopSettings,
+) {
+  const name = target.kind === 'app' ? 'app' : `route ${target.routeId}`;
+  const run: RunRecord = { startedMs: clock.monotonicMs(), target: name, metrics: {} };
+  exchange.run = run;
+  try {
+    const { response, telemetry } = await answer;
+    const { worker, ...scheduler } = telemetry;
+    run.status = response.status;
+    run.metrics = numbersOf({ ...scheduler, ...worker });
+    return { response, telemetry };
+  } catch (error) {
+    if (error instanceof Fault) run.metrics = numbersOf(error.evidence.telemetry);
+    throw error;
+  } finally {
+    run.endedMs = clock.monotonicMs();
+  }
+}
+
+const numbersOf = (values: unknown): Record<string, number> =>
+  Object.fromEntries(Object.entries(values ?? {}).filter(([, value]) => typeof value === 'number'));
 
 /** What project code may ask the platform for while it runs; its failures are seen by compute. */
 function servicesFor(exchange: Exchange, settings: PopSettings): ComputeServices {

@@ -2,7 +2,6 @@
  * The edge pipeline: identify → route → cache → forward → respond → record, once per client request. Everything
  * that goes wrong on the way becomes a fault on the exchange, and a fault becomes an answer, in one place.
  */
-import { randomUUID } from 'node:crypto';
 import type { BlockList } from 'node:net';
 import type { CacheKey } from '../cache/key.ts';
 import type { CacheRequest, FetchPlan } from '../cache/types.ts';
@@ -12,7 +11,7 @@ import { identifyClient, networkList, plainIp } from '../http/forwarded.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
 import { builtInAnswer } from './built-in.ts';
-import { cacheRequest } from './cache-request.ts';
+import { cacheRequest, noteAsked, noteFetch } from './cache-request.ts';
 import { carriedRequest } from './carried.ts';
 import { catchAnswer } from './catches.ts';
 import { finish } from './deliver.ts';
@@ -24,9 +23,10 @@ import { identify, requestIdOf } from './identify.ts';
 import { isPreload } from './link.ts';
 import { localAnswer } from './local.ts';
 import { askGlobal, needsGlobal } from './next-hop.ts';
-import { accessRecord } from './record.ts';
+import { recordEnd } from './record.ts';
 import { routeExchange } from './routing.ts';
 import type { PopSettings } from './settings.ts';
+import { tellAfterwards } from './story.ts';
 import { upgradeExchange } from './upgrade.ts';
 
 /** Handles one exchange of the client-facing listener; never rejects. */
@@ -42,7 +42,7 @@ export function createEdge(settings: PopSettings): EdgeHandler {
       response = await answer(exchange, server, settings, enforceProtocol);
     } catch (error) {
       if (server.signal.aborted && !server.headSent)
-        return settings.record(accessRecord(exchange, settings, null, null));
+        return recordEnd(exchange, settings, { response: null, delivery: null });
       takeFault(error, exchange, settings);
       response = faultResponse(exchange, settings, challengeOf(exchange.fault!));
     }
@@ -59,13 +59,14 @@ function beginExchange(server: ServerExchange, settings: PopSettings, trusted: B
   // The platform's own request says itself for whom it fills the store.
   const protocol = preload && request.fields.get('x-forwarded-proto') === 'https' ? 'https' : identified.protocol;
   const exchange = new Exchange({
-    requestId: requestIdOf(request.fields, randomUUID),
+    ...requestIdOf(request.fields),
     client: { ip, peerIp: plainIp(remoteAddress), protocol, httpVersion },
     request: { ...request, protocol },
     startedMs: receivedAtMs,
     receivedAtMs: settings.clock.nowMs(),
   });
   exchange.preload = preload;
+  exchange.upgradeTo = server.upgradeTo;
   const told = viaTrustedProxy && (request.fields.has('x-forwarded-proto') || request.fields.has('forwarded'));
   return { exchange, enforceProtocol: settings.tls || told };
 }
@@ -105,13 +106,17 @@ async function fromCache(
   key: CacheKey,
 ): Promise<HttpResponse> {
   const request = cacheRequest(exchange, settings, key, askedOfCache(exchange, settings));
+  noteAsked(exchange, request);
   const started = settings.clock.monotonicMs();
   const inform = { onInformation: informClient(server) };
   if (request.lookupOnly) return prefetched(exchange, settings, request, server.signal);
-  const fetch = (signal: AbortSignal, plan: FetchPlan) =>
-    needsGlobal(exchange, settings, plan.whole)
+  const fetch = (signal: AbortSignal, plan: FetchPlan) => {
+    noteFetch(exchange, plan);
+    const answer = needsGlobal(exchange, settings, plan.whole)
       ? askGlobal(exchange, settings, { ...plan, mode: plan.whole ? 'normal' : 'pass', signal, ...inform })
       : dial(exchange, settings, { ...plan, signal, ...inform });
+    return toldAfterwards(answer, signal, exchange, settings);
+  };
   const cached = (await settings.cache.answer(request, fetch, server.signal))!;
   exchange.cached = cached;
   if (cached.metric === 'hit') exchange.level = 1;
@@ -119,6 +124,23 @@ async function fromCache(
   exchange.telemetry.metric('ecc', cached.metric);
   if (cached.coalescedMs !== undefined) exchange.telemetry.metric('ecwt', cached.coalescedMs);
   return (await catchAnswer(exchange, settings, cached.response)) ?? cached.response;
+}
+
+/** A fetch may outlive the client's request: a refresh, or one that others wait for. What came of it is told then. */
+async function toldAfterwards(
+  answer: Promise<HttpResponse>,
+  signal: AbortSignal,
+  exchange: Exchange,
+  settings: PopSettings,
+): Promise<HttpResponse> {
+  try {
+    const response = await answer;
+    if (exchange.told) tellAfterwards(exchange, settings, undefined);
+    return response;
+  } catch (error) {
+    if (exchange.told && !signal.aborted) tellAfterwards(exchange, settings, error);
+    throw error;
+  }
 }
 
 /** 102 is how our own POPs say that they are alive; a client that does not expect it learns nothing from it. */
@@ -179,17 +201,17 @@ async function respond(
     // A body that ended because its client left is nobody's failure (rule R8).
     if (delivery.error !== undefined && exchange.fault === null && !server.signal.aborted)
       takeFault(delivery.error, exchange, settings);
-    settings.record(accessRecord(exchange, settings, response, delivery));
+    recordEnd(exchange, settings, { response, delivery });
   } catch (error) {
     if (server.headSent) {
       takeFault(error, exchange, settings);
       server.abort();
-      return settings.record(accessRecord(exchange, settings, response, null));
+      return recordEnd(exchange, settings, { response, delivery: null });
     }
     // The answer itself cannot be sent (a header line that is none): that is a fault of whoever made it.
     takeFault(error, exchange, settings);
     const page = faultResponse(exchange, settings);
     const delivery = await server.respond(page);
-    settings.record(accessRecord(exchange, settings, page, delivery));
+    recordEnd(exchange, settings, { response: page, delivery });
   }
 }

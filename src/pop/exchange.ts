@@ -2,10 +2,11 @@
  * One request and its answer, as a POP sees it: who asks, what was decided and why, what it cost. The phases read
  * it and add to it; the access record and every header about the exchange are derived from it at the end.
  */
-import type { CacheAnswer } from '../cache/types.ts';
+import { randomBytes } from 'node:crypto';
+import type { CacheAnswer, FetchPlan } from '../cache/types.ts';
 import type { HttpRequest } from '../http/message.ts';
 import type { Fault } from '../status/fault.ts';
-import type { Attempt } from '../upstream/types.ts';
+import type { CallRecord } from './calls.ts';
 import { type Device, detectDevice } from './device.ts';
 import type { Destination } from './directory.ts';
 import type { Plan } from './plan.ts';
@@ -31,8 +32,19 @@ export interface Keyed {
   readonly originalQuery?: string;
 }
 
+/** Project code at work for the exchange; monotonic ms. */
+export interface RunRecord {
+  readonly startedMs: number;
+  readonly target: string;
+  endedMs?: number;
+  status?: number;
+  metrics: Readonly<Record<string, number>>;
+}
+
 export class Exchange {
   readonly requestId: string;
+  /** The id is the one that the client sent. */
+  readonly idFromClient: boolean;
   readonly client: Client;
   /** Without reserved fields; a body that was needed for a decision is a Buffer. */
   request: HttpRequest;
@@ -46,7 +58,17 @@ export class Exchange {
   fault: Fault | null = null;
   /** Identity of the hop that raised the fault, when it was not this one. */
   faultRaisedBy: string | undefined;
-  attempts: readonly Attempt[] = [];
+  /** Everything that was sent to upstreams and over the link. */
+  readonly calls: CallRecord[] = [];
+  run: RunRecord | null = null;
+  /** The plan that failed, when error routes have taken over. */
+  failedPlan: { readonly plan: Plan | null; readonly status: number } | null = null;
+  /** What the cache was asked; `fetch` is what it wanted of the next hop. */
+  asked: { readonly bypass?: string; fetch?: FetchPlan } | null = null;
+  /** Protocol that the client asks to switch to. */
+  upgradeTo: string | undefined;
+  /** Its story has been told. */
+  told = false;
   /** Worker instance that answered. */
   workerInstance: string | undefined;
   /** Timings of project code that answered; null: not ended. */
@@ -65,19 +87,31 @@ export class Exchange {
   /** A loading page was served while the real one is made. */
   loadingPage = false;
   #device: Device | undefined;
+  #span: string | undefined;
 
   constructor(init: {
     requestId: string;
+    /** Given by the outer hop, which knows this exchange by it. */
+    span?: string;
+    idFromClient?: boolean;
     client: Client;
     request: HttpRequest;
     startedMs: number;
     receivedAtMs: number;
   }) {
     this.requestId = init.requestId;
+    this.#span = init.span;
+    this.idFromClient = init.idFromClient ?? false;
     this.client = init.client;
     this.request = init.request;
     this.startedMs = init.startedMs;
     this.receivedAtMs = init.receivedAtMs;
+  }
+
+  /** Unique for the exchange, where a request id is not: clients choose those. */
+  get span(): string {
+    this.#span ??= randomBytes(6).toString('base64url');
+    return this.#span;
   }
 
   get device(): Device {

@@ -12,8 +12,6 @@ export function takeFault(error: unknown, exchange: Exchange, settings: PopSetti
   const fault = asFault(error, settings.role);
   if (fault.code === 530) settings.report(`request ${exchange.requestId} failed inside the platform`, error);
   exchange.fault = fault;
-  const attempts = fault.evidence.attempts;
-  if (Array.isArray(attempts)) exchange.attempts = [...exchange.attempts, ...attempts];
 }
 
 /** The page of the exchange's fault. `headers` are further fields, such as WWW-Authenticate. */

@@ -11,7 +11,7 @@ import { Fields } from '../http/fields.ts';
 import { appendVia } from '../http/forwarded.ts';
 import type { Body, HttpResponse } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
-import { cacheRequest } from './cache-request.ts';
+import { cacheRequest, noteAsked, noteFetch } from './cache-request.ts';
 import { dial } from './dial.ts';
 import type { Destination } from './directory.ts';
 import { Exchange } from './exchange.ts';
@@ -29,6 +29,7 @@ import {
 import { makePlan } from './plan.ts';
 import { routeExchange } from './routing.ts';
 import type { PopSettings } from './settings.ts';
+import { tellStory } from './story.ts';
 
 /** Handles one exchange of the link listener; never rejects. */
 export function createGlobal(settings: PopSettings): (server: ServerExchange) => Promise<void> {
@@ -44,12 +45,28 @@ export function createGlobal(settings: PopSettings): (server: ServerExchange) =>
       return faultAnswer(exchange, settings);
     });
     clearInterval(heartbeat);
-    if (response === null) return server.abort();
-    await server.respond(onTheLink(response, exchange, settings)).catch((error: unknown) => {
-      settings.report(`an answer could not be sent over the link (request ${exchange.requestId})`, error);
+    if (response === null) {
       server.abort();
-    });
+      return tellStory(exchange, settings, { response, delivery: null });
+    }
+    await respond(response, exchange, server, settings);
   };
+}
+
+async function respond(
+  response: HttpResponse,
+  exchange: Exchange,
+  server: ServerExchange,
+  settings: PopSettings,
+): Promise<void> {
+  try {
+    const delivery = await server.respond(onTheLink(response, exchange, settings));
+    tellStory(exchange, settings, { response, delivery });
+  } catch (error) {
+    settings.report(`an answer could not be sent over the link (request ${exchange.requestId})`, error);
+    server.abort();
+    tellStory(exchange, settings, { response, delivery: null });
+  }
 }
 
 /** Whoever cannot prove to be an edge learns nothing. */
@@ -66,6 +83,7 @@ function beginExchange(server: ServerExchange, context: LinkContext, settings: P
   if (!context.trailers) fields.delete('te');
   const exchange = new Exchange({
     requestId: context.requestId,
+    span: context.span,
     client: {
       ip: context.clientIp,
       ...(context.peerIp === undefined ? {} : { peerIp: context.peerIp }),
@@ -129,11 +147,13 @@ async function fromCache(
 ): Promise<HttpResponse> {
   const { request, telemetry } = exchange;
   const started = settings.clock.monotonicMs();
-  const cached = await settings.cache.answer(
-    cacheRequest(exchange, settings, key, { lookupOnly: context.mode === 'lookup' }),
-    fetch,
-    signal,
-  );
+  const asked = cacheRequest(exchange, settings, key, { lookupOnly: context.mode === 'lookup' });
+  noteAsked(exchange, asked);
+  const noted = (fetchSignal: AbortSignal, plan: FetchPlan) => {
+    noteFetch(exchange, plan);
+    return fetch(fetchSignal, plan);
+  };
+  const cached = await settings.cache.answer(asked, noted, signal);
   if (cached === null) throw new Fault({ cause: 'cache.prefetch-miss', hop: 'global' });
   exchange.cached = cached;
   if (cached.metric === 'hit') exchange.level = 2;
@@ -178,7 +198,9 @@ function onTheLink(response: HttpResponse, exchange: Exchange, settings: PopSett
   };
   appendVia(fields, '1.1', settings.name);
   fields.delete('content-length').set(LINK_REPORT, encodeReport(report));
-  const { body, trailers } = endedBody(response);
+  const { body, trailers } = endedBody(response, (broken) => {
+    exchange.fault = broken;
+  });
   return { status: response.status, reason: response.reason ?? '', fields, body, trailers };
 }
 
@@ -195,7 +217,7 @@ function takeStored(fields: Fields, exchange: Exchange, { branding }: PopSetting
  * A body that fails ends with the fault as trailer instead of a broken connection, so that the edge knows what
  * happened behind us. Bodies of 204 and 304 do not exist; their trailer would not either.
  */
-function endedBody(response: HttpResponse): { body: Body; trailers: () => Fields } {
+function endedBody(response: HttpResponse, onFault: (fault: Fault) => void): { body: Body; trailers: () => Fields } {
   let fault: Fault | null = null;
   const trailers = (): Fields => endTrailers(fault, response.trailers?.());
   if (response.body === null || Buffer.isBuffer(response.body)) return { body: response.body, trailers };
@@ -203,6 +225,7 @@ function endedBody(response: HttpResponse): { body: Body; trailers: () => Fields
   const body = new PassThrough();
   source.on('error', (error) => {
     fault = asFault(error, 'global');
+    onFault(fault);
     source.unpipe(body);
     body.end();
   });

@@ -2,6 +2,7 @@
  * From a request at the client side to the deployment that answers it: readiness, host, loop, header count, in the
  * fixed order of entry (spec "Status codes", rule R12; framing, sizes and Host syntax were the listener's).
  */
+import { isRequestId, newRequestId } from '../base/request-id.ts';
 import { countPasses } from '../http/cdn-loop.ts';
 import { checkHeaderCount } from '../http/entry.ts';
 import type { Fields } from '../http/fields.ts';
@@ -49,10 +50,9 @@ function hostName(host: string): string {
   return 'host' in parsed ? parsed.host : host;
 }
 
-const WELL_FORMED_ID = /^[\x21-\x7e]{1,128}$/;
-
 /** The client's own id where it is well formed, else one of ours. */
-export function requestIdOf(fields: Fields, make: () => string): string {
+export function requestIdOf(fields: Fields): { readonly requestId: string; readonly idFromClient: boolean } {
   const given = fields.get('x-request-id');
-  return given !== undefined && WELL_FORMED_ID.test(given) ? given : make();
+  const idFromClient = given !== undefined && isRequestId(given);
+  return { requestId: idFromClient ? given : newRequestId(), idFromClient };
 }

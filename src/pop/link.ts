@@ -25,6 +25,8 @@ export const LINK_END = 'selvedge-link-end';
 /** What an edge tells its global POP about the client's request. */
 export interface LinkContext {
   readonly requestId: string;
+  /** What the edge's story calls this call. */
+  readonly span: string;
   readonly clientIp: string;
   readonly peerIp?: string;
   readonly protocol: 'http' | 'https';

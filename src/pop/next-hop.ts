@@ -8,6 +8,7 @@ import { appendVia } from '../http/forwarded.ts';
 import { forwardableFields, listsToken, stripReserved } from '../http/hop-by-hop.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
+import { sendRecorded } from './calls.ts';
 import type { Exchange } from './exchange.ts';
 import {
   checkedLinkBody,
@@ -38,16 +39,18 @@ export async function askGlobal(exchange: Exchange, settings: PopSettings, call:
   const { origin } = settings.link!;
   const started = settings.clock.monotonicMs();
   exchange.shielded = true;
-  const { response, attempts } = await settings.upstream.send({
+  const span = `${exchange.span}.${exchange.calls.length}`;
+  const asked = {
     origin,
-    hop: 'edge',
+    hop: 'edge' as const,
     method: request.method,
     path: request.query ? `${request.path}?${request.query}` : request.path,
-    fields: linkFields(exchange, settings, call),
+    fields: linkFields(exchange, settings, call, span),
     body: request.body,
     signal: call.signal,
     ...(call.onInformation ? { onInformation: call.onInformation } : {}),
-  });
+  };
+  const { response, attempts } = await sendRecorded(exchange, settings, asked, { span });
   const elapsed = settings.clock.monotonicMs() - started;
   const report = takeReport(response.fields);
   if (!report) throw new Fault({ cause: 'link.head.malformed', hop: 'edge', details: 'no report' });
@@ -83,12 +86,13 @@ function answerOf(response: HttpResponse, report: LinkReport, exchange: Exchange
   return { ...answer, ...checked };
 }
 
-function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall): Fields {
+function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall, span: string): Fields {
   const { request, client, destination, requestId } = exchange;
   const fields = stripReserved(forwardableFields(request.fields), settings.branding.reservedHeaderPrefixes);
   fields.deleteWhere((name) => isLinkField(name) || (call.whole && SELECTION.test(name)));
   const context: LinkContext = {
     requestId,
+    span,
     clientIp: client.ip,
     ...(client.peerIp === undefined ? {} : { peerIp: client.peerIp }),
     protocol: client.protocol,

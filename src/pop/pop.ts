@@ -2,7 +2,6 @@
  * A POP: one pipeline behind one listener, serving from one directory that is swapped whole. Edge and global are the
  * same code with another next hop.
  */
-import { randomUUID } from 'node:crypto';
 import type { Snapshot } from '../artifact/snapshot.ts';
 import type { Delivery, FaultAnswer, FaultContext, ServerExchange } from '../http/listener.ts';
 import { Fault } from '../status/fault.ts';
@@ -13,7 +12,7 @@ import { faultResponse, takeFault } from './faults.ts';
 import { createGlobal } from './global.ts';
 import { requestIdOf } from './identify.ts';
 import { PermanentFiles } from './permanent.ts';
-import { accessRecord } from './record.ts';
+import { recordEnd } from './record.ts';
 import type { PopSettings } from './settings.ts';
 import { type Site, type SiteSource, Sites } from './site.ts';
 
@@ -148,7 +147,7 @@ function listenerFault(fault: Fault, context: FaultContext, settings: PopSetting
   const { fields, remoteAddress: ip, httpVersion = '1.1', method = '', target = '', receivedAtMs } = context;
   const host = fields.get('host') ?? '';
   const exchange = new Exchange({
-    requestId: requestIdOf(fields, randomUUID),
+    ...requestIdOf(fields),
     client: { ip, protocol: 'http', httpVersion },
     request: { method, protocol: 'http', host, path: target, query: '', fields, body: null },
     startedMs: receivedAtMs,
@@ -157,6 +156,6 @@ function listenerFault(fault: Fault, context: FaultContext, settings: PopSetting
   takeFault(fault, exchange, settings);
   const { status, reason, fields: answered, body } = faultResponse(exchange, settings);
   const response = { status, reason: reason ?? '', fields: answered, body: body as Buffer };
-  const sent = (delivery: Delivery): void => settings.record(accessRecord(exchange, settings, response, delivery));
+  const sent = (delivery: Delivery): void => recordEnd(exchange, settings, { response, delivery, end: 'refused' });
   return { ...response, sent };
 }

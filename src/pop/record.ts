@@ -5,9 +5,17 @@ import type { AccessRecord } from '../observe/log-fields.ts';
 import type { Exchange } from './exchange.ts';
 import { versionOf } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
+import { type Ending, tellStory } from './story.ts';
+
+/** The end of an exchange with a client: its line in the access log and, where it has one, its story. */
+export function recordEnd(exchange: Exchange, settings: PopSettings, ending: Ending): void {
+  settings.record(accessRecord(exchange, settings, ending.response, ending.delivery));
+  tellStory(exchange, settings, ending);
+  exchange.told = true;
+}
 
 /** `response` null: the client left before an answer. `delivery` null: it was cut while it went out. */
-export function accessRecord(
+function accessRecord(
   exchange: Exchange,
   settings: PopSettings,
   response: HttpResponse | null,

@@ -4,6 +4,7 @@ import type { Cache } from '../cache/types.ts';
 import type { Compute } from '../compute/types.ts';
 import type { Limits } from '../config/limits.ts';
 import type { AccessRecord } from '../observe/log-fields.ts';
+import type { Story } from '../observe/story.ts';
 import type { Branding } from '../status/branding.ts';
 import type { StatusStyle } from '../status/error-page.ts';
 import type { Origin, Upstream } from '../upstream/types.ts';
@@ -38,6 +39,8 @@ export interface PopSettings {
   readonly blobFile: BlobFile;
   readonly permanentFiles: PermanentFiles;
   readonly record: (record: Partial<AccessRecord>) => void;
+  /** Takes the story of every exchange that is not a plain hit; null: none are kept. */
+  readonly story: ((story: Story) => void) | null;
   /** Told about failures that are nobody's but ours (530), with everything known. */
   readonly report: (message: string, error: unknown) => void;
   readonly trustedProxies: readonly string[];

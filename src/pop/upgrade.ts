@@ -10,8 +10,9 @@ import { finish } from './deliver.ts';
 import { outboundRequest, sendToBackend } from './dial.ts';
 import { whenDrained } from './endless.ts';
 import type { Exchange } from './exchange.ts';
-import { accessRecord } from './record.ts';
+import { recordEnd } from './record.ts';
 import type { PopSettings } from './settings.ts';
+import { tellStory } from './story.ts';
 
 /** Null when the upgrade happened; the upstream's answer when it declined. Throws a `Fault`. */
 export async function upgradeExchange(
@@ -29,10 +30,13 @@ export async function upgradeExchange(
   if (!socket) return finish(response, exchange, settings);
   const answer = finish(response, exchange, settings);
   const client = server.upgrade(answer.fields);
+  const delivery = { bytes: 0, completed: true };
+  // Tunnels stay open for hours; whoever asks meanwhile is told that they are.
+  tellStory(exchange, settings, { response: answer, delivery, end: 'tunnel' });
   const stop = whenDrained(settings.drained, () => client.end());
   await join(client, socket);
   stop();
-  settings.record(accessRecord(exchange, settings, answer, { bytes: 0, completed: true }));
+  recordEnd(exchange, settings, { response: answer, delivery, end: 'tunnel-closed' });
   return null;
 }
 

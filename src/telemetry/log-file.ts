@@ -24,6 +24,8 @@ export interface LogFileOptions {
   readonly fileMinutes?: number;
   /** Rotated files are removed this long after their last line. Default 24. */
   readonly retentionHours?: number;
+  /** All files together: the oldest are removed when there are more. Default: as many as retention keeps. */
+  readonly totalBytes?: number;
   readonly clock?: Clock;
   /** Told once per trouble: the disk refuses lines, lines were dropped. */
   readonly report?: (message: string) => void;
@@ -63,6 +65,7 @@ export class LogFile {
       fileBytes: 64 * 1024 * 1024,
       fileMinutes: 60,
       retentionHours: 24,
+      totalBytes: Number.POSITIVE_INFINITY,
       clock: systemClock,
       report: () => {},
       ...options,
@@ -192,13 +195,19 @@ export class LogFile {
   }
 
   async #removeOld(): Promise<void> {
-    const { directory, retentionHours, clock } = this.#options;
+    const { directory, retentionHours, clock, totalBytes, fileBytes, bufferBytes } = this.#options;
     const oldestMs = clock.nowMs() - retentionHours * 3_600_000;
-    for (const name of await readdir(directory).catch(() => [])) {
-      if (!isRotated(this.#base, name)) continue;
+    // The file that is being written may become as large as this.
+    let leftBytes = totalBytes - fileBytes - bufferBytes;
+    const names = await readdir(directory).catch(() => []);
+    for (const name of names
+      .filter((it) => isRotated(this.#base, it))
+      .sort()
+      .reverse()) {
       const path = join(directory, name);
       const found = await stat(path).catch(() => undefined);
-      if (found && found.mtimeMs < oldestMs) await unlink(path).catch(() => undefined);
+      leftBytes -= found?.size ?? 0;
+      if (found && (found.mtimeMs < oldestMs || leftBytes < 0)) await unlink(path).catch(() => undefined);
     }
   }
 

@@ -155,7 +155,10 @@ class Race {
     this.#deadline?.stop();
     this.#stagger?.cancel();
     this.#options.signal.removeEventListener('abort', this.#aborted);
-    for (const { socket } of this.#running) socket.destroy();
+    for (const runner of this.#running) {
+      this.#measure(runner);
+      runner.socket.destroy();
+    }
     this.#running.clear();
   }
 }

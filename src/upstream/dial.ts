@@ -27,13 +27,14 @@ export async function dial(call: UpstreamCall, trail: Trail, options: DialOption
   const { origin, signal } = call;
   const { clock } = options;
   const from = trail.attempts.length;
+  const startedMs = clock.monotonicMs();
   const { addresses, dnsMs } = await resolve(call, trail, options);
   const { connectMs } = origin.limits;
   const prohibited = options.prohibited[origin.leg];
   const connecting = connectFirst(addresses, { port: origin.port, clock, connectMs, signal, prohibited, trail });
   const { socket, attempt } = await connecting.finally(() => {
     const first = trail.attempts[from];
-    if (first !== undefined) first.dnsMs = dnsMs;
+    if (first !== undefined) Object.assign(first, { startedMs, dnsMs });
   });
   const wire = origin.scheme === 'http' ? new Wire(socket) : await handshake(socket, attempt, call, trail, options);
   // The parser's own limit is a last resort, far above ours: it gives up without counting (trap T14).
@@ -52,7 +53,7 @@ async function resolve(
     const addresses = await resolver.lookup(call.origin.host, limits);
     return { addresses, dnsMs: clock.monotonicMs() - startedMs };
   } catch (error) {
-    const attempt = trail.begin({ reusedConnection: false, dnsMs: clock.monotonicMs() - startedMs });
+    const attempt = trail.begin({ reusedConnection: false, startedMs, dnsMs: clock.monotonicMs() - startedMs });
     if (error instanceof StageFailure) attempt.fault = trail.fault(error);
     throw error;
   }

@@ -71,7 +71,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #started = false;
   #requestSent = false;
   #receivedBefore = 0;
-  #handedOverMs = 0;
+  /** When the phase that is under way began. */
+  #sinceMs = 0;
   #fields = new Fields();
   #trailers = new Fields();
   #body: ResponseBody | null = null;
@@ -102,7 +103,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { wire, client } = this.#connection;
     this.#connection.uses++;
     this.#receivedBefore = wire.bytesReceived;
-    this.#handedOverMs = this.#options.clock.monotonicMs();
+    this.#sinceMs = this.#options.clock.monotonicMs();
     wire.beginExchange(() => this.#onSendProgress());
     client.dispatch({ method, path: wirePath(path), headers: fields.raw, body, upgrade: upgrade ?? null }, this);
   }
@@ -115,6 +116,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestSent(): void {
     this.#requestSent = true;
+    if (this.#phase === 'send') this.#measure('sendMs');
     this.#onSendProgress();
   }
 
@@ -123,7 +125,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       socket.destroy();
       return;
     }
-    this.#measureHead();
+    this.#measure('headMs');
     this.#finish();
     this.#options.detach(this.#connection);
     this.#resolve({ response: { status, fields: fieldsFrom(controller.rawHeaders), body: null }, socket });
@@ -143,7 +145,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#fail(failure);
       return;
     }
-    this.#measureHead();
+    this.#measure('headMs');
     this.#fields = fields;
     this.#phase = 'body';
     if (this.#mayHaveBody(status)) this.#openBody(controller);
@@ -181,6 +183,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     this.#trailers = fieldsFrom(controller.rawTrailers);
+    if (this.#body !== null) this.#measureBody();
     this.#finish();
     this.#body?.push(null);
     // The client closes the wire behind this call if the response says so or the request is not yet sent.
@@ -256,8 +259,23 @@ class Exchange implements Dispatcher.DispatchHandler {
     return length > this.#call.origin.limits.bodyBytes ? tooLarge(length, this.#call) : null;
   }
 
-  #measureHead(): void {
-    this.#options.attempt.headMs = this.#options.clock.monotonicMs() - this.#handedOverMs;
+  /** Ends a phase of the attempt; the next one begins. */
+  #measure(phase: 'sendMs' | 'headMs' | 'bodyMs'): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#options.attempt[phase] = nowMs - this.#sinceMs;
+    this.#sinceMs = nowMs;
+  }
+
+  #measureBody(): void {
+    this.#measure('bodyMs');
+    this.#options.attempt.bodyBytes = this.#bodyBytes;
+  }
+
+  /** What was under way when it failed took time, too. */
+  #measureUnfinished(): void {
+    if (this.#sinceMs === 0) return;
+    if (this.#phase === 'body') this.#measureBody();
+    else this.#measure(this.#requestSent ? 'headMs' : 'sendMs');
   }
 
   #progress(): { bytesReceived: number; requestSent: boolean; bodyBytes: number } {
@@ -272,6 +290,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const { trail, attempt } = this.#options;
     const replayable = this.#isReplayable(reason);
     const afterHead = this.#phase === 'body';
+    this.#measureUnfinished();
     this.#finish();
     const ours = reason instanceof StageFailure;
     if (ours) attempt.fault = trail.fault(reason);

@@ -2,6 +2,7 @@
  * A failure in one phase of a dialled exchange, before it is known which leg and hop it belongs to. The trail of a
  * call turns it into a `Fault`: the stage is the same on both legs, only the cause table knows the codes.
  */
+import type { Clock } from '../base/clock.ts';
 import { type Leg, type LegStage, legCause } from '../status/causes.ts';
 import { asFault, Fault, type FaultInit, type Hop } from '../status/fault.ts';
 import type { Attempt } from './types.ts';
@@ -28,18 +29,23 @@ export function codeOf(error: unknown): string | undefined {
 
 /** The attempts of one call, in order, and the faults made of what went wrong. */
 export class Trail {
-  readonly attempts: Attempt[] = [];
+  readonly attempts: Attempt[];
   readonly #leg: Leg;
   readonly #hop: Hop;
+  readonly #clock: Clock;
 
-  constructor(leg: Leg, hop: Hop) {
+  constructor(leg: Leg, hop: Hop, clock: Clock, attempts: Attempt[] = []) {
     this.#leg = leg;
     this.#hop = hop;
+    this.#clock = clock;
+    this.attempts = attempts;
   }
 
-  begin(attempt: Attempt): Attempt {
-    this.attempts.push(attempt);
-    return attempt;
+  /** Begins now, unless it is known to have begun earlier. */
+  begin(attempt: Omit<Attempt, 'startedMs'> & { readonly startedMs?: number }): Attempt {
+    const begun: Attempt = { ...attempt, startedMs: attempt.startedMs ?? this.#clock.monotonicMs() };
+    this.attempts.push(begun);
+    return begun;
   }
 
   /** Anything thrown as a fault; what is neither a stage failure nor a fault is a hole in our own code, so 530. */

@@ -54,19 +54,28 @@ export interface UpstreamCall {
   readonly signal: AbortSignal;
   /** 1xx responses other than 100 and 101 (103 Early Hints, the link's 102 heartbeat). */
   readonly onInformation?: (status: number, fields: Fields) => void;
+  /** Filled with every attempt as it is made, for callers that want to know however the call ends. */
+  readonly attempts?: Attempt[];
 }
 
 /** One try at one address or connection, successful or not; all of them are in the log. */
 export interface Attempt {
   readonly reusedConnection: boolean;
+  /** Monotonic ms at which the first phase of it began. */
+  startedMs: number;
   /** `ip:port`, once known. Operators only. */
   address?: string;
   /** Milliseconds per phase; absent when the phase did not happen. */
   dnsMs?: number;
   connectMs?: number;
   tlsMs?: number;
-  /** Request handed over → response head. */
+  /** Request handed over → its last byte written. */
+  sendMs?: number;
+  /** Request written → response head. */
   headMs?: number;
+  /** Response head → end of the body, bytes of which have come. Told after the call has resolved. */
+  bodyMs?: number;
+  bodyBytes?: number;
   fault?: Fault;
 }
 

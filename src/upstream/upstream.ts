@@ -47,7 +47,7 @@ class PooledUpstream implements Upstream {
   }
 
   async send(call: UpstreamCall): Promise<UpstreamAnswer> {
-    const trail = new Trail(call.origin.leg, call.hop);
+    const trail = new Trail(call.origin.leg, call.hop, this.#clock, call.attempts);
     try {
       return await this.#sendWithRetry(call, trail);
     } catch (error) {

@@ -9,6 +9,7 @@ import { ENV } from './env.ts';
 import { INIT } from './init.ts';
 import { LOGS } from './logs.ts';
 import { PURGE } from './purge.ts';
+import { WHY } from './why.ts';
 
 export const COMMANDS: readonly CommandSpec[] = [
   INIT,
@@ -19,6 +20,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...ENV,
   PURGE,
   LOGS,
+  WHY,
   CODES_COMMAND,
   CONFIG,
 ];

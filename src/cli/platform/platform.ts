@@ -9,7 +9,7 @@ import { type ControlAddress, loadToken, removeControlAddress, writeControlAddre
 import { type ControlServer, makeDataDir, startControl } from '../../control/server.ts';
 import { loadLinkToken } from './link-token.ts';
 import { lockDataDir } from './lock.ts';
-import { logFiles } from './logs.ts';
+import { logFiles, storyFiles } from './logs.ts';
 import type { PopSpec } from './spec.ts';
 import { type SupervisedPop, supervisePop } from './supervisor.ts';
 
@@ -147,6 +147,8 @@ async function composeControl(config: PlatformConfig, httpPort: () => number): P
     limits: config.limits,
     publicUrl: (host) => `http://${host}${httpPort() === 80 ? '' : `:${httpPort()}`}`,
     logs: logFiles(join(config.data, 'logs')),
+    stories: storyFiles(config.data, config.limits['why.retentionHours']),
+    branding: config.branding,
   });
 }
 

@@ -18,12 +18,14 @@ import type { HttpResponse } from '../../http/message.ts';
 import { createPop, type Pop } from '../../pop/pop.ts';
 import { AccessLog } from '../../telemetry/access-log.ts';
 import { ServerLog } from '../../telemetry/server-log.ts';
+import { StoryRing } from '../../telemetry/story-ring.ts';
 import { createResolver } from '../../upstream/dns.ts';
 import { linkOrigin } from '../../upstream/origin.ts';
 import { Prohibited } from '../../upstream/prohibited.ts';
 import { createUpstream } from '../../upstream/upstream.ts';
 import { version } from '../version.ts';
 import { bundleUnpacker } from './bundles.ts';
+import { storyDirectory } from './logs.ts';
 import { Prerenderer } from './prerender.ts';
 import type { FromPop, PopSpec, ToPop } from './spec.ts';
 
@@ -87,6 +89,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     blobFile: (sha256) => source.file(sha256),
     onBehind: () => feed.hurry(),
     record: (record) => logs.access.write(record),
+    story: logs.stories && ((story) => logs.stories?.write(story)),
     report,
     trustedProxies: config.trustedProxies,
     tls: false,
@@ -296,5 +299,9 @@ function openLogs({ config }: PopSpec, report: (message: string) => void) {
   };
   const access = new AccessLog({ ...options, userTimingBytes: config.limits['log.userTimingBytes'] });
   const server = new ServerLog(options);
-  return { access, server, close: () => Promise.all([access.close(), server.close()]) };
+  const bytes = config.limits['why.bytes'];
+  const retentionHours = config.limits['why.retentionHours'];
+  const ring = { ...options, directory: storyDirectory(config.data), bytes, retentionHours };
+  const stories = bytes > 0 && retentionHours > 0 ? new StoryRing(ring) : null;
+  return { access, server, stories, close: () => Promise.all([access.close(), server.close(), stories?.close()]) };
 }
