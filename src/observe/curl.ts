@@ -9,8 +9,9 @@ import type { Story, StoryCall } from './story.ts';
 /** What curl says by itself, what belongs to one connection, and what browsers add to everything. */
 const NOT_REPEATED =
   /^(?:host|connection|keep-alive|content-length|transfer-encoding|upgrade|upgrade-insecure-requests|expect|te|trailer|proxy-connection|x-request-id|priority|dnt|sec-.*)$/i;
-/** Added on the way to an upstream: marks of the way, which would be wrong for a request that did not go it. */
-const OF_THE_WAY = /^(?:via|cdn-loop|forwarded|x-forwarded-(?:for|host|proto))$/i;
+/** Added on the way to an upstream: marks of the way, and what the platform tells of the client. */
+const OF_THE_WAY =
+  /^(?:via|cdn-loop|forwarded|x-forwarded-(?:for|host|proto)|x-\w+-(?:client-ip|destination|protocol|device|vendor|browser|device-is-bot|version|matched-routes|original-qs|preload))$/i;
 
 /** The request as the client sent it. */
 export function clientCommand({ request, client }: Story): string {

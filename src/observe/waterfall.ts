@@ -2,7 +2,7 @@
  * A telling as bars on one axis of time: data that the command line and the console draw. An inner hop's clock is not
  * asked: its time begins when the outer hop's connection was ready to take the request.
  */
-import { ATTEMPT_PHASES, type Story, type StoryAttempt, type StoryCall, type StoryRun } from './story.ts';
+import { ATTEMPT_PHASES, type Story, type StoryAttempt, type StoryCall } from './story.ts';
 import type { Telling } from './telling.ts';
 
 export type SegmentKind = 'dns' | 'tcp' | 'tls' | 'send' | 'head' | 'body' | 'queue' | 'start' | 'run' | 'wait' | 'hop';
@@ -55,7 +55,7 @@ function hopBars(story: Story, depth: number, offsetMs: number, innerOf: Inner):
     const within = story.run && call.by === 'compute' ? depth + 2 : depth + 1;
     return callBars(call, within, offsetMs, innerOf);
   });
-  const parts = [...waitBars(story, depth + 1, offsetMs), ...runBars(story.run, depth + 1, offsetMs), ...calls];
+  const parts = [...waitBars(story, depth + 1, offsetMs), ...runBars(story, depth + 1, offsetMs), ...calls];
   return [...(after ? [] : [hop]), ...parts];
 }
 
@@ -82,7 +82,7 @@ function waitBars({ cache }: Story, depth: number, offsetMs: number): Bar[] {
 
 // ── project code ──
 
-function runBars(run: StoryRun | undefined, depth: number, offsetMs: number): Bar[] {
+function runBars({ run, fault }: Story, depth: number, offsetMs: number): Bar[] {
   if (run === undefined) return [];
   const { pq = 0, pf, wt } = run.metrics;
   const startMs = offsetMs + run.atMs;
@@ -102,7 +102,7 @@ function runBars(run: StoryRun | undefined, depth: number, offsetMs: number): Ba
       startMs,
       endMs,
       segments: segments.filter((it) => it.endMs > it.startMs),
-      outcome: run.status === undefined ? 'no answer' : String(run.status),
+      outcome: run.status === undefined ? (fault?.details ?? 'no answer') : String(run.status),
       failed: run.status === undefined,
     },
   ];

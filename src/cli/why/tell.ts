@@ -1,6 +1,13 @@
 /** One telling for people: what happened and whose move it is first, then the times, then what it was decided from. */
 import type { RouteView, TellingView } from '../../observe/request-view.ts';
-import { ATTEMPT_PHASES, type Story, type StoryAttempt, type StoryCall, type StoryFault } from '../../observe/story.ts';
+import {
+  ATTEMPT_PHASES,
+  type Story,
+  type StoryAttempt,
+  type StoryCache,
+  type StoryCall,
+  type StoryFault,
+} from '../../observe/story.ts';
 import { drawWaterfall } from './draw.ts';
 import { duration, entry, type Page, shown, wrap } from './paint.ts';
 
@@ -15,7 +22,7 @@ export function tell(view: TellingView, page: Page): string[] {
     ...entry(page, 'client', clientLine(story)),
     ...deploymentEntry(view, page),
     ...routeEntries(view.routes, page),
-    ...parts(view).flatMap((part) => cacheEntry(part, page)),
+    ...parts(view).flatMap((part, at) => cacheEntry(part, at > 0 ? view.story.cache : undefined, page)),
     ...parts(view).flatMap((part) => (part.calls ?? []).flatMap((call) => callEntries(call, page))),
     ...parts(view).flatMap((part) => runEntry(part, page)),
     ...evidenceEntries(view, page),
@@ -114,7 +121,8 @@ function routeEntries(routes: readonly RouteView[], page: Page): string[] {
   return entry(page, 'routes', more > 0 ? [...lines, `… and ${more} more`] : lines, { unbroken: true });
 }
 
-function cacheEntry({ cache }: Story, page: Page): string[] {
+/** `before`: what the outer hop said, which needs no repetition. */
+function cacheEntry({ cache }: Story, before: StoryCache | undefined, page: Page): string[] {
   if (!cache) return [];
   const { level, metric, status, reason, verdict, key, hash, ageSeconds, ttlSeconds, coalescedMs, filledBy } = cache;
   const facts = [
@@ -125,11 +133,13 @@ function cacheEntry({ cache }: Story, page: Page): string[] {
     coalescedMs !== undefined && `waited ${duration(coalescedMs)} for the fetch of ${filledBy ?? 'another request'}`,
     coalescedMs === undefined && filledBy !== undefined && `filled by ${filledBy}`,
   ].filter((fact) => fact !== false && fact !== '');
+  const said = [metric, ...facts].join(', ');
+  const same = before?.reason === reason && before.status === status && before.metric === metric;
   const lines = [
-    [metric, ...facts].join(', '),
-    verdict,
-    key === undefined ? '' : `key ${key}`,
-    hash ? `hash ${hash}` : '',
+    same && filledBy === undefined ? `${metric}, for the same reason` : said,
+    before !== undefined && before.verdict === verdict ? '' : verdict,
+    key !== undefined && before?.key !== key ? `key ${key}` : '',
+    key === undefined && hash ? `key with the hash ${hash}` : '',
   ];
   return entry(
     page,
@@ -202,13 +212,7 @@ function evidenceEntries(view: TellingView, page: Page): string[] {
   const stack =
     long.length === 0 && fault.error?.includes('\n') && fault.code === 530 ? [['error', fault.error] as const] : [];
   return [
-    ...(short.length > 0
-      ? entry(
-          page,
-          'evidence',
-          short.map(([name, value]) => `${name}: ${value}`),
-        )
-      : []),
+    ...(short.length > 0 ? entry(page, 'evidence', short.map(([name, value]) => `${name} ${value}`).join(', ')) : []),
     ...[...long, ...stack].flatMap(([name, value]) =>
       entry(page, name.slice(0, 10), value.split('\n').slice(0, 12), { unbroken: true }),
     ),
