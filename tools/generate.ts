@@ -11,6 +11,7 @@ import { DEFAULT_BRANDING, PRESET_NAMES, PRESETS } from '../src/status/branding.
 import { ACTORS, type CodeDescription, describeCodes, fillNames } from '../src/status/catalogue.ts';
 import { describeCause } from '../src/status/cause-record.ts';
 import type { Cause } from '../src/status/causes.ts';
+import { TRAFFIC_METRICS } from '../src/telemetry/traffic.ts';
 
 const NOTE = '<!-- Generated from the tables of the source by `npm run generate`. Change those, not this file. -->';
 
@@ -112,6 +113,17 @@ function logFields(): string {
         const native = 'native' in METRICS[name] ? ' Only with the native preset.' : '';
         return [code(name), METRICS[name].unit, METRICS[name].doc + native];
       }),
+    ),
+    '## Metrics',
+    'The control plane answers `GET /metrics` (bearer token, as everything of the Control API) in the Prometheus text format: counted from the records of the access log, summed over all POP processes of the machine. Every name starts with `selvedge_`; `environment` is `<project>-<environment>`, `none` where no site was found, and `other` beyond 2,000 series.',
+    table(
+      ['Metric', 'Type', 'Labels', 'Meaning'],
+      Object.entries(TRAFFIC_METRICS).map(([name, { type, labels, doc }]) => [
+        code(name),
+        type,
+        labels.map(code).join(', '),
+        doc,
+      ]),
     ),
     '## Server log',
     'What project code writes to its console and streams is in `logs/server.ndjson`, one JSON object per write.',

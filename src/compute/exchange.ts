@@ -9,7 +9,7 @@ import { Fields } from '../http/fields.ts';
 import type { Body } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
 import type { BrokerSession } from './broker.ts';
-import { bodyFault, HOP_BY_HOP, headFault, headOverflow, malformed } from './head.ts';
+import { bodyFault, HOP_BY_HOP, headFault, headOverflow, malformed, trailerFault } from './head.ts';
 import type { GuestFault, RunReply } from './ipc.ts';
 import { endFault, reportFault } from './outcome.ts';
 import { declaredLength, outgoingRequest, sendBody } from './request.ts';
@@ -182,6 +182,8 @@ export class Exchange {
     response.on('error', (error) => void this.#explain(error));
     response.once('end', () => {
       if (this.#over) return;
+      const problem = trailerFault(new Fields(response.rawTrailers), this.#room);
+      if (problem) return this.#fail(problem, 'free');
       out.end();
       this.#finish('free');
     });

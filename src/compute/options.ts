@@ -23,6 +23,8 @@ export interface ComputeLimits {
   readonly headerBytes: number;
   /** Σ of Set-Cookie values. */
   readonly cookieBytes: number;
+  /** One line; Infinity: off. */
+  readonly headerFieldBytes: number;
 }
 
 export interface ComputeOptions {

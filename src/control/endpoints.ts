@@ -16,12 +16,13 @@ export interface EndpointParts {
   readonly control: Control;
   readonly logs: LogSource | undefined;
   readonly requests: RequestParts;
+  readonly metrics: (() => string) | undefined;
   readonly heartbeatMs: number;
 }
 
 const ENVIRONMENT = '/v1/projects/:project/environments/:environment';
 
-export function endpoints({ control, logs, requests, heartbeatMs }: EndpointParts): Endpoint[] {
+export function endpoints({ control, logs, requests, metrics = () => '', heartbeatMs }: EndpointParts): Endpoint[] {
   const { store, blobs, publisher, limits, publicUrl, domain } = control.parts;
   return [
     {
@@ -212,6 +213,11 @@ export function endpoints({ control, logs, requests, heartbeatMs }: EndpointPart
       method: 'GET',
       path: '/v1/requests/:id',
       handle: async ({ params, signal }) => ({ json: await requestView(requests, params.id!, signal) }),
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      handle: () => ({ text: metrics(), contentType: 'text/plain; version=0.0.4; charset=utf-8' }),
     },
     {
       method: 'GET',

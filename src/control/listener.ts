@@ -27,6 +27,7 @@ export interface Call {
 
 export type Reply =
   | { readonly status?: number; readonly json: unknown }
+  | { readonly text: string; readonly contentType: string }
   | { readonly stream: Readable; readonly headers: Readonly<Record<string, string | number>> }
   /** One JSON text per line, for as long as there are any. */
   | { readonly lines: AsyncIterable<unknown> };
@@ -239,6 +240,8 @@ async function send(request: IncomingMessage, response: ServerResponse, reply: R
   response.setHeader('cache-control', 'no-store');
   if ('json' in reply) {
     sendJson(response, reply.status ?? 200, 'application/json', reply.json);
+  } else if ('text' in reply) {
+    sendText(response, 200, reply.contentType, reply.text);
   } else if ('stream' in reply) {
     response.writeHead(200, reply.headers);
     if (request.method === 'HEAD') {
@@ -257,8 +260,11 @@ async function* ndjson(lines: AsyncIterable<unknown>): AsyncGenerator<string> {
 }
 
 function sendJson(response: ServerResponse, status: number, type: string, value: unknown): void {
-  const text = Buffer.from(`${JSON.stringify(value)}\n`);
-  response.writeHead(status, { 'content-type': type, 'content-length': text.length });
+  sendText(response, status, type, `${JSON.stringify(value)}\n`);
+}
+
+function sendText(response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
   response.end(text);
 }
 

@@ -33,6 +33,8 @@ export interface ControlServerOptions {
   readonly stories?: StorySource;
   /** Names in explanations; default: the product's own. */
   readonly branding?: Branding;
+  /** Text of `GET /metrics` in the Prometheus exposition format. */
+  readonly metrics?: () => string;
   /** A POP in this process: serves from the snapshot, or rejects. What it answers is confirmed as POP `local`. */
   readonly activate?: ApplySnapshot;
   /** How long an activation waits for POPs that say nothing. Default 30,000. */
@@ -82,7 +84,13 @@ export async function startControl(options: ControlServerOptions): Promise<Contr
       nowMs: () => clock.nowMs(),
       ...(options.branding ? { branding: options.branding } : {}),
     };
-    const rows = endpoints({ control, logs: options.logs, requests, heartbeatMs: options.heartbeatMs ?? 5_000 });
+    const rows = endpoints({
+      control,
+      logs: options.logs,
+      requests,
+      metrics: options.metrics,
+      heartbeatMs: options.heartbeatMs ?? 5_000,
+    });
     const onError = options.onError ?? ((error) => console.error('control:', error));
     const allowedHosts = [host, ...(options.allowedHosts ?? [])].map((it) => it.toLowerCase());
     const listener = await listen({ endpoints: rows, token: options.token, allowedHosts, onError }, host, options.port);

@@ -190,7 +190,7 @@ export class Connection implements ExchangeHost {
   requestBody(incoming: IncomingMessage, onFirstRead: () => void): RequestBody {
     const { clock, bodyIdleMs: idleMs } = this.#options;
     const onIdle = (body: RequestBody): void => {
-      body.destroy(this.#fault({ cause: 'request.timeout', details: 'body-timeout' }));
+      body.destroy(this.#fault({ cause: 'request.timeout', details: 'body-timeout', evidence: { value: idleMs } }));
     };
     return new RequestBody(incoming, { clock, idleMs, onFirstRead, onIdle });
   }
@@ -306,7 +306,7 @@ export class Connection implements ExchangeHost {
 
   #slowHead(): void {
     if (this.#deaf) this.socket.destroy();
-    else this.#refuseRaw(this.#fault({ cause: 'request.timeout' }), null);
+    else this.#refuseRaw(this.#fault({ cause: 'request.timeout', evidence: { value: this.#options.headMs } }), null);
   }
 
   #drop(incoming: IncomingMessage): void {

@@ -46,7 +46,11 @@ test('checks come in order: framing, sizes, host', () => {
 test('equal to a limit passes, one above fails, and the verdict tells both figures', () => {
   assert.equal(causeOf({ target: `/${'x'.repeat(19)}` }), 'entered');
   const verdict = checkEntry(head({ target: `/${'x'.repeat(20)}` }), LIMITS);
-  assert.deepEqual(verdict, { ok: false, cause: 'request.url-bytes', evidence: { bytes: 21, limit: 20 } });
+  assert.deepEqual(verdict, {
+    ok: false,
+    cause: 'request.url-bytes',
+    evidence: { limit: 'url.pathQueryBytes', value: 20, seen: 21 },
+  });
 });
 
 test('an absolute-form target agrees with Host, default ports and case aside', () => {
@@ -73,5 +77,9 @@ test('only lines outside the reserved prefixes count towards the number of lines
   assert.equal(checkHeaderCount(Fields.from(lines(70)), prefixes, 70), null);
   assert.equal(checkHeaderCount(Fields.from([...lines(70), ...lines(9, 'X-SV-device')]), prefixes, 70), null);
   const verdict = checkHeaderCount(Fields.from([...lines(71), ...lines(9, 'x-sv-device')]), prefixes, 70);
-  assert.deepEqual(verdict, { ok: false, cause: 'request.header-count', evidence: { lines: 71, limit: 70 } });
+  assert.deepEqual(verdict, {
+    ok: false,
+    cause: 'request.header-count',
+    evidence: { limit: 'request.headerCount', value: 70, seen: 71 },
+  });
 });

@@ -68,7 +68,8 @@ export function checkHeaderCount(fields: Fields, prefixes: readonly string[], li
   if (fields.length <= limit) return null;
   let lines = 0;
   for (const [name] of fields) if (!isReserved(name.toLowerCase(), prefixes)) lines++;
-  return lines <= limit ? null : refuse('request.header-count', { lines, limit });
+  if (lines <= limit) return null;
+  return refuse('request.header-count', { limit: 'request.headerCount', value: limit, seen: lines });
 }
 
 const isReserved = (lowerName: string, prefixes: readonly string[]): boolean =>
@@ -158,12 +159,12 @@ function checkAuthority({ authority, scheme }: Target, host: string | undefined)
 }
 
 function checkSizes(head: RequestHead, seen: Survey, limits: EntryLimits): Refused | null {
-  const over = (cause: Cause, bytes: number, limit: number): Refused | null =>
-    bytes > limit ? refuse(cause, { bytes, limit }) : null;
+  const over = (cause: Cause, limit: string, value: number, bytes: number): Refused | null =>
+    bytes > value ? refuse(cause, { limit, value, seen: bytes }) : null;
   return (
-    over('request.url-bytes', head.target.length, limits.pathQueryBytes) ??
-    over('request.cookie-bytes', seen.cookieBytes, limits.cookieBytes) ??
-    over('request.header-bytes', seen.headerBytes, limits.headerBytes)
+    over('request.url-bytes', 'url.pathQueryBytes', limits.pathQueryBytes, head.target.length) ??
+    over('request.cookie-bytes', 'request.cookieBytes', limits.cookieBytes, seen.cookieBytes) ??
+    over('request.header-bytes', 'request.headerBytes', limits.headerBytes, seen.headerBytes)
   );
 }
 

@@ -22,8 +22,10 @@ export async function identify(host: string, fields: Fields, settings: PopSettin
   const destination = await loaded(directory.at(hostName(host)), hop);
   if (!destination) throw new Fault({ cause: 'host.unknown', hop, evidence: { host } });
   const passes = countPasses(fields, CDN_ID);
-  const limit = settings.limits.nestedRequests;
-  if (passes > limit) throw new Fault({ cause: 'platform.loop', hop, evidence: { passes, limit } });
+  const value = settings.limits.nestedRequests;
+  if (passes > value) {
+    throw new Fault({ cause: 'platform.loop', hop, evidence: { limit: 'nestedRequests', value, seen: passes } });
+  }
   const refused = checkHeaderCount(
     fields,
     settings.branding.reservedHeaderPrefixes,

@@ -35,10 +35,15 @@ const STAGES: Readonly<Partial<Record<LegStage, string>>> = {
   'head.count': '{Peer} answered with too many header lines.',
   'head.bytes': '{Peer} answered with headers that are too large in total.',
   'head.cookie-bytes': '{Peer} set cookies that are too large in total.',
+  'head.field-bytes': '{Peer} answered with a header line that is too large.',
+  'head.upgrade': '{Peer} agreed to switch the protocol, but to another one than was asked for.',
   'body.timeout': '{Peer} stopped sending in the middle of its answer.',
   'body.incomplete': 'The answer of {peer} ended before it was complete.',
   'body.malformed': 'The body of the answer of {peer} is not validly framed.',
   'body.bytes': 'The body of the answer of {peer} is larger than allowed.',
+  'trailer.count': 'The answer of {peer} ended with too many trailer lines.',
+  'trailer.bytes': 'The answer of {peer} ended with trailers that are too large in total.',
+  'trailer.field-bytes': 'The answer of {peer} ended with a trailer line that is too large.',
 };
 
 const TEXTS: Readonly<Partial<Record<Cause, string>>> = {
@@ -83,6 +88,10 @@ const TEXTS: Readonly<Partial<Record<Cause, string>>> = {
   'compute.header-count': "The response of the project's code has too many header lines.",
   'compute.header-bytes': "The headers of the project's response are too large in total.",
   'compute.cookie-bytes': "The cookies that the project's response sets are too large in total.",
+  'compute.header-field-bytes': "The response of the project's code has a header line that is too large.",
+  'compute.trailer-count': "The response of the project's code ended with too many trailer lines.",
+  'compute.trailer-bytes': "The response of the project's code ended with trailers that are too large in total.",
+  'compute.trailer-field-bytes': "The response of the project's code ended with a trailer line that is too large.",
 };
 
 /** The limit that was breached; a key of the limit table of the configuration. */
@@ -103,6 +112,10 @@ export const CAUSE_LIMITS: Readonly<Partial<Record<Cause, string>>> = {
   'upstream.head.count': 'response.headerCount',
   'upstream.head.bytes': 'response.headerBytes',
   'upstream.head.cookie-bytes': 'response.cookieBytes',
+  'upstream.head.field-bytes': 'response.headerFieldBytes',
+  'upstream.trailer.count': 'response.headerCount',
+  'upstream.trailer.bytes': 'response.headerBytes',
+  'upstream.trailer.field-bytes': 'response.headerFieldBytes',
   'upstream.body.timeout': 'upstream.bodyIdleMs',
   'upstream.body.bytes': 'upstream.bodyBytes',
   'link.dns.timeout': 'pop.dnsMs',
@@ -113,6 +126,10 @@ export const CAUSE_LIMITS: Readonly<Partial<Record<Cause, string>>> = {
   'link.head.count': 'response.headerCount',
   'link.head.bytes': 'response.headerBytes',
   'link.head.cookie-bytes': 'response.cookieBytes',
+  'link.head.field-bytes': 'response.headerFieldBytes',
+  'link.trailer.count': 'response.headerCount',
+  'link.trailer.bytes': 'response.headerBytes',
+  'link.trailer.field-bytes': 'response.headerFieldBytes',
   'compute.queue-timeout': 'compute.scheduleMs',
   'compute.queue-full': 'compute.queueDepth',
   'compute.timeout': 'compute.responseMs',
@@ -121,6 +138,10 @@ export const CAUSE_LIMITS: Readonly<Partial<Record<Cause, string>>> = {
   'compute.header-count': 'response.headerCount',
   'compute.header-bytes': 'response.headerBytes',
   'compute.cookie-bytes': 'response.cookieBytes',
+  'compute.header-field-bytes': 'response.headerFieldBytes',
+  'compute.trailer-count': 'response.headerCount',
+  'compute.trailer-bytes': 'response.headerBytes',
+  'compute.trailer-field-bytes': 'response.headerFieldBytes',
 };
 
 /** Causes whose figures say how large an installation is: its operators see them, the public does not. */
@@ -129,6 +150,12 @@ export const PRIVATE_FIGURES: ReadonlySet<Cause> = new Set<Cause>([
   'compute.queue-full',
   'upstream.connect.pool-full',
   'link.connect.pool-full',
+  // On the link these are wider by what a POP adds, so that its figures say nothing of the limit.
+  'link.head.count',
+  'link.head.bytes',
+  'link.trailer.count',
+  'link.trailer.bytes',
+  'link.body.timeout',
 ]);
 
 /** Undefined when nobody has written the sentence yet. */

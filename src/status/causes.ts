@@ -45,9 +45,11 @@ export type ProxyError =
   | 'http_response_header_size'
   | 'http_response_body_size'
   | 'http_response_trailer_section_size'
+  | 'http_response_trailer_size'
   | 'http_response_transfer_coding'
   | 'http_response_content_coding'
   | 'http_response_timeout'
+  | 'http_upgrade_failed'
   | 'http_protocol_error'
   | 'proxy_internal_response'
   | 'proxy_internal_error'
@@ -133,10 +135,27 @@ export const CAUSES = {
     'upstream',
     'cookie-bytes',
   ),
+  'upstream.head.field-bytes': row(542, 'response-head', 'http_response_header_size', 'upstream', 'field-bytes'),
+  'upstream.head.upgrade': row(536, 'response-head', 'http_upgrade_failed', 'upstream', 'upgrade'),
   'upstream.body.timeout': row(536, 'response-body', 'connection_read_timeout', 'upstream'),
   'upstream.body.incomplete': row(536, 'response-body', 'http_response_incomplete', 'upstream'),
   'upstream.body.malformed': row(536, 'response-body', 'http_protocol_error', 'upstream'),
   'upstream.body.bytes': row(532, 'response-body', 'http_response_body_size', 'upstream', 'upstream-body'),
+  'upstream.trailer.count': row(
+    542,
+    'response-body',
+    'http_response_trailer_section_size',
+    'upstream',
+    'trailer-count',
+  ),
+  'upstream.trailer.bytes': row(
+    542,
+    'response-body',
+    'http_response_trailer_section_size',
+    'upstream',
+    'trailer-bytes',
+  ),
+  'upstream.trailer.field-bytes': row(542, 'response-body', 'http_response_trailer_size', 'upstream', 'field-bytes'),
   // edge → global
   'link.dns.nxdomain': row(548, 'dns', 'dns_error', 'platform', 'NXDOMAIN'),
   'link.dns.servfail': row(548, 'dns', 'dns_error', 'platform', 'SERVFAIL'),
@@ -166,10 +185,15 @@ export const CAUSES = {
   'link.head.count': row(542, 'response-head', 'http_response_header_section_size', 'platform', 'header-count'),
   'link.head.bytes': row(542, 'response-head', 'http_response_header_section_size', 'platform', 'header-bytes'),
   'link.head.cookie-bytes': row(542, 'response-head', 'http_response_header_section_size', 'platform', 'cookie-bytes'),
+  'link.head.field-bytes': row(542, 'response-head', 'http_response_header_size', 'platform', 'field-bytes'),
+  'link.head.upgrade': row(547, 'response-head', 'http_upgrade_failed', 'platform', 'upgrade'),
   'link.body.timeout': row(543, 'response-body', 'connection_read_timeout', 'platform'),
   'link.body.incomplete': row(547, 'response-body', 'http_response_incomplete', 'platform'),
   'link.body.malformed': row(547, 'response-body', 'http_protocol_error', 'platform'),
   'link.body.bytes': row(532, 'response-body', 'http_response_body_size', 'platform', 'link-body'),
+  'link.trailer.count': row(542, 'response-body', 'http_response_trailer_section_size', 'platform', 'trailer-count'),
+  'link.trailer.bytes': row(542, 'response-body', 'http_response_trailer_section_size', 'platform', 'trailer-bytes'),
+  'link.trailer.field-bytes': row(542, 'response-body', 'http_response_trailer_size', 'platform', 'field-bytes'),
   // compute
   'compute.queue-timeout': row(541, 'queue', 'connection_limit_reached', 'capacity', 'queue-timeout'),
   'compute.queue-full': row(541, 'queue', 'connection_limit_reached', 'capacity', 'queue-full'),
@@ -186,6 +210,10 @@ export const CAUSES = {
   'compute.header-count': row(542, 'response-head', 'http_response_header_section_size', 'project', 'header-count'),
   'compute.header-bytes': row(542, 'response-head', 'http_response_header_section_size', 'project', 'header-bytes'),
   'compute.cookie-bytes': row(542, 'response-head', 'http_response_header_section_size', 'project', 'cookie-bytes'),
+  'compute.header-field-bytes': row(542, 'response-head', 'http_response_header_size', 'project', 'field-bytes'),
+  'compute.trailer-count': row(542, 'response-body', 'http_response_trailer_section_size', 'project', 'trailer-count'),
+  'compute.trailer-bytes': row(542, 'response-body', 'http_response_trailer_section_size', 'project', 'trailer-bytes'),
+  'compute.trailer-field-bytes': row(542, 'response-body', 'http_response_trailer_size', 'project', 'field-bytes'),
 } as const satisfies Record<string, CauseRow>;
 
 export type Cause = keyof typeof CAUSES;

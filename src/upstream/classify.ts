@@ -29,6 +29,7 @@ export function headFailure(error: Error, connection: Connection, progress: Prog
 /** A failure after the head: the body is cut short or not what its framing says. */
 export function bodyFailure(error: Error, connection: Connection, progress: Progress): StageFailure {
   const evidence = evidenceOf(error, connection, progress);
+  if (codeOf(error) === 'UND_ERR_HEADERS_OVERFLOW') return new StageFailure('trailer.bytes', { error, evidence });
   const malformed = isParserError(error) && !ENDED.test(error.message);
   if (malformed) return new StageFailure('body.malformed', { error, details: reasonOf(error), evidence });
   return new StageFailure('body.incomplete', { error, evidence });

@@ -128,10 +128,9 @@ class Race {
   }
 
   #timeOut(): void {
-    const limitMs = this.#options.connectMs;
     for (const runner of this.#running) {
       this.#measure(runner);
-      const evidence = { address: runner.attempt.address, limitMs };
+      const evidence = { address: runner.attempt.address, value: this.#options.connectMs };
       this.#fail(runner.attempt, new StageFailure('connect.timeout', { evidence }));
     }
     this.#lose(worst(this.#failures));

@@ -93,7 +93,7 @@ class CachingResolver implements Resolver {
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresMs > this.#options.clock.monotonicMs()) return unwrap(known.answer);
     const bounds = { clock: this.#options.clock, limitMs: limits.timeoutMs, signal: limits.signal };
-    const late = (): Error => new StageFailure('dns.timeout', { evidence: { host: name, limitMs: limits.timeoutMs } });
+    const late = (): Error => new StageFailure('dns.timeout', { evidence: { host: name, value: limits.timeoutMs } });
     return unwrap(await within(this.#shared(name), bounds, late));
   }
 

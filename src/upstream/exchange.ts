@@ -14,7 +14,7 @@ import { bodyFailure, headFailure } from './classify.ts';
 import type { Connection } from './connection.ts';
 import { Deadline } from './deadline.ts';
 import { codeOf, StageFailure, type Trail } from './failure.ts';
-import { checkHead, contentLength, endsWithConnection, fieldsFrom } from './head.ts';
+import { checkHead, checkTrailers, contentLength, endsWithConnection, fieldsFrom } from './head.ts';
 import { ResponseBody } from './response-body.ts';
 import type { Attempt, UpstreamCall } from './types.ts';
 
@@ -125,10 +125,17 @@ class Exchange implements Dispatcher.DispatchHandler {
       socket.destroy();
       return;
     }
+    const fields = fieldsFrom(controller.rawHeaders);
+    const chosen = fields.get('upgrade')?.toLowerCase();
+    if (chosen !== this.#call.upgrade?.toLowerCase()) {
+      this.#fail(new StageFailure('head.upgrade', { evidence: { asked: this.#call.upgrade, chosen } }));
+      socket.destroy();
+      return;
+    }
     this.#measure('headMs');
     this.#finish();
     this.#options.detach(this.#connection);
-    this.#resolve({ response: { status, fields: fieldsFrom(controller.rawHeaders), body: null }, socket });
+    this.#resolve({ response: { status, fields, body: null }, socket });
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
@@ -184,6 +191,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#trailers = fieldsFrom(controller.rawTrailers);
     if (this.#body !== null) this.#measureBody();
+    const failure = checkTrailers(this.#trailers, this.#call.origin.limits, this.#options.exempt);
+    if (failure !== null) {
+      this.#fail(failure);
+      return;
+    }
     this.#finish();
     this.#body?.push(null);
     // The client closes the wire behind this call if the response says so or the request is not yet sent.
@@ -224,7 +236,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #watch(limitMs: number, stage: 'send.timeout' | 'head.timeout' | 'body.timeout'): void {
     this.#stopDeadline();
-    const late = (): void => this.#fail(new StageFailure(stage, { evidence: { limitMs, ...this.#progress() } }));
+    const late = (): void => this.#fail(new StageFailure(stage, { evidence: { value: limitMs, ...this.#progress() } }));
     this.#deadline = new Deadline(this.#options.clock, limitMs, late);
   }
 

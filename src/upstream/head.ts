@@ -3,6 +3,7 @@
  * and that the parser would take for "read until close" (trap T5 of the status-code page), impossible status codes.
  */
 import { Fields } from '../http/fields.ts';
+import type { LegStage } from '../status/causes.ts';
 import { StageFailure } from './failure.ts';
 import type { OriginLimits } from './types.ts';
 
@@ -23,50 +24,80 @@ function withoutEnd(value: string): string {
   return last === 0x20 || last === 0x09 ? value.replace(/[ \t]+$/, '') : value;
 }
 
-export type HeadLimits = Pick<OriginLimits, 'headerCount' | 'headerBytes' | 'cookieBytes'>;
+export type HeadLimits = Pick<OriginLimits, 'headerCount' | 'headerBytes' | 'cookieBytes' | 'headerFieldBytes'>;
 
-/** The first thing wrong with a head, or null. Lines whose lower-case name is `exempt` count nowhere. */
-export function checkHead(
-  status: number,
-  fields: Fields,
-  limits: HeadLimits,
-  exempt: (lowerName: string) => boolean,
-): StageFailure | null {
+/** Lines with such a lower-case name count nowhere. */
+type Exempt = (lowerName: string) => boolean;
+
+/** The first thing wrong with a head, or null. */
+export function checkHead(status: number, fields: Fields, limits: HeadLimits, exempt: Exempt): StageFailure | null {
   if (status < 200) return new StageFailure('head.malformed', { details: 'status', evidence: { status } });
   return checkSize(fields, limits, exempt) ?? checkCoding(fields);
 }
 
-function checkSize(fields: Fields, limits: HeadLimits, exempt: (name: string) => boolean): StageFailure | null {
-  let count = 0;
-  let bytes = 0;
-  let cookieBytes = 0;
+function checkSize(fields: Fields, limits: HeadLimits, exempt: Exempt): StageFailure | null {
+  const size = sizeOf(fields, exempt);
+  const parameters = { 'header-section-size': size.bytes };
+  return (
+    over('head.count', 'response.headerCount', limits.headerCount, size.count, parameters) ??
+    over('head.cookie-bytes', 'response.cookieBytes', limits.cookieBytes, size.cookieBytes, parameters) ??
+    over('head.field-bytes', 'response.headerFieldBytes', limits.headerFieldBytes, size.largestBytes, {
+      'header-name': size.largest,
+      'header-size': size.largestBytes,
+    }) ??
+    over('head.bytes', 'response.headerBytes', limits.headerBytes, size.bytes, parameters)
+  );
+}
+
+/** Trailers are a header section of their own, and as large as one may be. */
+export function checkTrailers(fields: Fields, limits: HeadLimits, exempt: Exempt): StageFailure | null {
+  if (fields.length === 0) return null;
+  const size = sizeOf(fields, exempt);
+  const parameters = { 'trailer-section-size': size.bytes };
+  return (
+    over('trailer.count', 'response.headerCount', limits.headerCount, size.count, parameters) ??
+    over('trailer.field-bytes', 'response.headerFieldBytes', limits.headerFieldBytes, size.largestBytes, {
+      'trailer-name': size.largest,
+      'trailer-size': size.largestBytes,
+    }) ??
+    over('trailer.bytes', 'response.headerBytes', limits.headerBytes, size.bytes, parameters)
+  );
+}
+
+interface SectionSize {
+  count: number;
+  /** Σ(name + value + 4). */
+  bytes: number;
+  cookieBytes: number;
+  /** Name and bytes of the largest line. */
+  largest: string;
+  largestBytes: number;
+}
+
+function sizeOf(fields: Fields, exempt: Exempt): SectionSize {
+  const size: SectionSize = { count: 0, bytes: 0, cookieBytes: 0, largest: '', largestBytes: 0 };
   for (const [name, value] of fields) {
     const lower = name.toLowerCase();
     if (exempt(lower)) continue;
-    count++;
-    bytes += name.length + value.length + 4;
-    if (lower === 'set-cookie') cookieBytes += value.length;
+    const bytes = name.length + value.length + 4;
+    size.count++;
+    size.bytes += bytes;
+    if (lower === 'set-cookie') size.cookieBytes += value.length;
+    if (bytes <= size.largestBytes) continue;
+    size.largestBytes = bytes;
+    size.largest = lower;
   }
-  if (count > limits.headerCount)
-    return overflow('head.count', bytes, 'response.headerCount', limits.headerCount, count);
-  if (cookieBytes > limits.cookieBytes)
-    return overflow('head.cookie-bytes', bytes, 'response.cookieBytes', limits.cookieBytes, cookieBytes);
-  if (bytes > limits.headerBytes)
-    return overflow('head.bytes', bytes, 'response.headerBytes', limits.headerBytes, bytes);
-  return null;
+  return size;
 }
 
-function overflow(
-  stage: 'head.count' | 'head.bytes' | 'head.cookie-bytes',
-  sectionBytes: number,
+function over(
+  stage: LegStage,
   limit: string,
   value: number,
   seen: number,
-): StageFailure {
-  return new StageFailure(stage, {
-    parameters: { 'header-section-size': sectionBytes },
-    evidence: { limit, value, seen },
-  });
+  parameters: Readonly<Record<string, string | number>>,
+): StageFailure | null {
+  return seen > value ? new StageFailure(stage, { parameters, evidence: { limit, value, seen } }) : null;
 }
 
 /** We send no `TE`, so `chunked` alone is what a response may be coded with (RFC 9112 section 6.1). */

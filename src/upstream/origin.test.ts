@@ -15,6 +15,7 @@ const limits: UpstreamLimits = {
   'response.headerCount': 10,
   'response.headerBytes': 11,
   'response.cookieBytes': 12,
+  'response.headerFieldBytes': 13,
   'pop.dnsMs': 20,
   'pop.connectMs': 21,
   'pop.tlsMs': 22,
@@ -59,7 +60,7 @@ describe('a backend', () => {
       limits,
       'http',
     );
-    assert.deepEqual(Object.values(taken), [1, 2, 3, 4, 99, 6, 7, 8, 9, 10, 11, 12]);
+    assert.deepEqual(Object.values(taken), [1, 2, 3, 4, 99, 6, 7, 8, 9, 10, 11, 12, 13]);
     assert.equal(verifyCertificate, true);
     assert.equal(backendOrigin({ domainOrIp: 'a', disableCheckCert: true }, limits, 'http').verifyCertificate, false);
   });

@@ -16,6 +16,7 @@ export type UpstreamLimitKey =
   | 'response.headerCount'
   | 'response.headerBytes'
   | 'response.cookieBytes'
+  | 'response.headerFieldBytes'
   | 'pop.dnsMs'
   | 'pop.connectMs'
   | 'pop.tlsMs'
@@ -70,6 +71,7 @@ function upstreamLimits(limits: UpstreamLimits, firstByteTimeout: number | undef
     headerCount: limits['response.headerCount'],
     headerBytes: limits['response.headerBytes'],
     cookieBytes: limits['response.cookieBytes'],
+    headerFieldBytes: limits['response.headerFieldBytes'],
   };
 }
 
@@ -122,6 +124,8 @@ function linkLimits(limits: UpstreamLimits, poolSize: number): OriginLimits {
     headerCount: limits['response.headerCount'] + LINK_HEAD_SLACK.lines,
     headerBytes: limits['response.headerBytes'] + LINK_HEAD_SLACK.bytes,
     cookieBytes: limits['response.cookieBytes'],
+    // Measured where the line was made; here it may have been joined with others.
+    headerFieldBytes: Number.POSITIVE_INFINITY,
   };
 }
 

@@ -113,7 +113,11 @@ export class Pool {
     this.#waiters.push(waiter);
     const bounds = { clock: this.#clock, limitMs: limits.poolWaitMs, signal };
     try {
-      return await within(promise, bounds, () => new StageFailure('connect.pool-full', { evidence: { ...limits } }));
+      return await within(
+        promise,
+        bounds,
+        () => new StageFailure('connect.pool-full', { evidence: { ...limits, value: limits.poolWaitMs } }),
+      );
     } catch (error) {
       const at = this.#waiters.indexOf(waiter);
       if (at >= 0) this.#waiters.splice(at, 1);

@@ -391,7 +391,28 @@ const HEAD: readonly Story[] = [
     title: 'one byte of cookies more than 32 KB',
     provoke: bytes(`${OK}set-cookie: ${'x'.repeat(16_384)}\r\nset-cookie: ${'x'.repeat(16_385)}\r\n\r\n`),
   },
+  {
+    stage: 'head.field-bytes',
+    title: 'a line of one byte more than is allowed',
+    provoke: bytes(`${OK}x-long: ${'x'.repeat(91)}\r\ncontent-length: 0\r\n\r\n`, undefined, {
+      limits: { headerFieldBytes: 100 },
+    }),
+    check: (fault) => {
+      assert.deepEqual(fault.parameters, { 'header-name': 'x-long', 'header-size': 101 });
+      assert.equal(fault.evidence.seen, 101);
+    },
+  },
+  {
+    stage: 'head.upgrade',
+    title: 'another protocol than was asked for',
+    provoke: bytes('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n', undefined, {
+      upgrade: 'websocket',
+    }),
+    check: (fault) => assert.equal(fault.evidence.chosen, 'h2c'),
+  },
 ];
+
+const CHUNKS = `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n`;
 
 const BODY: readonly Story[] = [
   {
@@ -442,6 +463,25 @@ const BODY: readonly Story[] = [
     provoke: body(`${OK}Transfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n`, undefined, {
       limits: { bodyBytes: 10 },
     }),
+  },
+  {
+    stage: 'trailer.count',
+    title: '71 trailers',
+    provoke: body(`${CHUNKS}${lines(71)}\r\n`),
+    check: (fault) => assert.equal(fault.evidence.seen, 71),
+  },
+  {
+    stage: 'trailer.bytes',
+    title: 'one byte more than 64 KB of trailers',
+    provoke: body(`${CHUNKS}a: ${'x'.repeat(65_536 - 4)}\r\n\r\n`),
+    check: parameter('trailer-section-size', 65_537),
+  },
+  { stage: 'trailer.bytes', title: 'trailers without end', provoke: body(`${CHUNKS}a: ${'x'.repeat(1_000_000)}`) },
+  {
+    stage: 'trailer.field-bytes',
+    title: 'a trailer of one byte more than is allowed',
+    provoke: body(`${CHUNKS}x-long: ${'x'.repeat(91)}\r\n\r\n`, undefined, { limits: { headerFieldBytes: 100 } }),
+    check: parameter('trailer-name', 'x-long'),
   },
   {
     stage: 'body.timeout',

@@ -74,7 +74,7 @@ export function secure(socket: Socket, options: SecureOptions): Promise<Wire> {
       });
     const evidence = { name };
     const deadline = new Deadline(clock, origin.limits.tlsMs, () =>
-      fail(new StageFailure('tls.timeout', { evidence: { ...evidence, limitMs: origin.limits.tlsMs } })),
+      fail(new StageFailure('tls.timeout', { evidence: { ...evidence, value: origin.limits.tlsMs } })),
     );
     const aborted = (): void => fail(signal.reason);
     const closed = (): void => fail(new StageFailure('tls.closed', { evidence }));

@@ -36,6 +36,8 @@ export interface OriginLimits {
   readonly headerCount: number;
   readonly headerBytes: number;
   readonly cookieBytes: number;
+  /** One line; Infinity: off. */
+  readonly headerFieldBytes: number;
 }
 
 export interface UpstreamCall {

@@ -31,6 +31,7 @@ export const SMALL_LIMITS: ComputeLimits = {
   headerCount: 70,
   headerBytes: 65_536,
   cookieBytes: 32_768,
+  headerFieldBytes: Number.POSITIVE_INFINITY,
 };
 
 export type RoomOptions = Partial<Omit<ComputeOptions, 'limits'>> & { readonly limits?: Partial<ComputeLimits> };

@@ -26,6 +26,7 @@ export const LAB_LIMITS: OriginLimits = {
   headerCount: 70,
   headerBytes: 65_536,
   cookieBytes: 32_768,
+  headerFieldBytes: Number.POSITIVE_INFINITY,
 };
 
 export interface CallOptions extends Partial<Omit<UpstreamCall, 'origin' | 'fields'>> {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { PlatformConfig } from '../../config/platform.ts';
 import { type ControlAddress, loadToken, removeControlAddress, writeControlAddress } from '../../control/discovery.ts';
 import { type ControlServer, makeDataDir, startControl } from '../../control/server.ts';
+import { Traffic, type TrafficDelta } from '../../telemetry/traffic.ts';
 import { loadLinkToken } from './link-token.ts';
 import { lockDataDir } from './lock.ts';
 import { logFiles, storyFiles } from './logs.ts';
@@ -67,7 +68,8 @@ async function start(
   const edgeSpec = Promise.withResolvers<PopSpec>();
   edgeSpec.promise.catch(() => {});
   globalSpec.promise.catch(() => {});
-  const options = { report };
+  const traffic = new Traffic();
+  const options = { report, onTraffic: (delta: TrafficDelta) => traffic.add(delta) };
   const global = runs('global') ? supervisePop('global', globalSpec.promise, options) : null;
   const edges = runs('edge')
     ? Array.from({ length: config.pop.processes }, (_, at) => supervisePop(`edge-${at + 1}`, edgeSpecFor(at), options))
@@ -75,7 +77,7 @@ async function start(
   Object.assign(parts, { edges, global });
 
   let httpPort = config.listen.port;
-  const control = runs('control') ? await composeControl(config, () => httpPort) : null;
+  const control = runs('control') ? await composeControl(config, () => httpPort, traffic) : null;
   parts.control = control;
   const address = control ? { url: control.url, token: await tokenOf(config) } : remoteControl(config);
   const ownSockets = control ? [{ host: config.control.host, port: control.port }] : socketsOf(config);
@@ -137,7 +139,11 @@ function edgeParts(
   };
 }
 
-async function composeControl(config: PlatformConfig, httpPort: () => number): Promise<ControlServer> {
+async function composeControl(
+  config: PlatformConfig,
+  httpPort: () => number,
+  traffic: Traffic,
+): Promise<ControlServer> {
   return startControl({
     dataDir: config.data,
     token: await tokenOf(config),
@@ -149,6 +155,7 @@ async function composeControl(config: PlatformConfig, httpPort: () => number): P
     logs: logFiles(join(config.data, 'logs')),
     stories: storyFiles(config.data, config.limits['why.retentionHours']),
     branding: config.branding,
+    metrics: () => traffic.text(),
   });
 }
 

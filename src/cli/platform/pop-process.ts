@@ -19,6 +19,7 @@ import { createPop, type Pop } from '../../pop/pop.ts';
 import { AccessLog } from '../../telemetry/access-log.ts';
 import { ServerLog } from '../../telemetry/server-log.ts';
 import { StoryRing } from '../../telemetry/story-ring.ts';
+import { Traffic } from '../../telemetry/traffic.ts';
 import { createResolver } from '../../upstream/dns.ts';
 import { linkOrigin } from '../../upstream/origin.ts';
 import { Prohibited } from '../../upstream/prohibited.ts';
@@ -67,6 +68,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     console.error(`${spec.processName}: ${message}`, ...(error === undefined ? [] : [error]));
   const logs = openLogs(spec, report);
   const compute = spec.compute ? composeCompute(spec, logs.server) : null;
+  const traffic = sentTraffic();
   const blobs = await openBlobStore(join(config.data, 'blobs'), systemClock);
   const source = createBlobSource({ blobs, address: async () => spec.control });
   const prohibited = new Prohibited({ networks: config.upstream.prohibited, sockets: spec.ownSockets });
@@ -88,8 +90,11 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     linkToken: spec.linkToken,
     blobFile: (sha256) => source.file(sha256),
     onBehind: () => feed.hurry(),
-    record: (record) => logs.access.write(record),
     story: logs.stories && ((story) => logs.stories?.write(story)),
+    record: (record) => {
+      logs.access.write(record);
+      traffic.observe(record, systemClock.nowMs() - (record.timestamp ?? 0));
+    },
     report,
     trustedProxies: config.trustedProxies,
     tls: false,
@@ -128,6 +133,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     await listener.drain(graceMs);
     await feed.close();
     await Promise.allSettled([compute?.close(), upstream.close(), source.close(), logs.close()]);
+    traffic.close();
   }
 }
 
@@ -272,6 +278,7 @@ function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
       headerCount: limits['response.headerCount'],
       headerBytes: limits['response.headerBytes'],
       cookieBytes: limits['response.cookieBytes'],
+      headerFieldBytes: limits['response.headerFieldBytes'],
     },
     maxWorkers: compute.workers,
     prewarm: compute.prewarm,
@@ -285,6 +292,24 @@ function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
     variablePrefix: branding.cookiePrefix.toUpperCase().replace(/[^A-Z0-9]/g, '_'),
   });
 }
+
+/** Counts here, and sends what was added to the parent, which adds up all processes. */
+function sentTraffic() {
+  const traffic = new Traffic();
+  const send = (): void => {
+    const delta = process.connected ? traffic.take() : null;
+    if (delta !== null) process.send?.({ traffic: delta } satisfies FromPop);
+  };
+  const timer = setInterval(send, TRAFFIC_MS);
+  timer.unref();
+  const close = (): void => {
+    clearInterval(timer);
+    send();
+  };
+  return { observe: traffic.observe.bind(traffic), close };
+}
+
+const TRAFFIC_MS = 250;
 
 function openLogs({ config }: PopSpec, report: (message: string) => void) {
   const options = {

@@ -2,6 +2,7 @@
 import type { PlatformConfig } from '../../config/platform.ts';
 import type { ControlAddress } from '../../control/discovery.ts';
 import type { PopRole } from '../../pop/telemetry.ts';
+import type { TrafficDelta } from '../../telemetry/traffic.ts';
 
 export interface PopSpec {
   readonly role: PopRole;
@@ -28,6 +29,8 @@ export type ToPop = { readonly start: PopSpec } | { readonly drain: number };
 export type FromPop =
   | { readonly booted: true }
   | { readonly ready: { readonly port: number } }
+  /** What was served since the last message of this kind. */
+  | { readonly traffic: TrafficDelta }
   | { readonly failed: string };
 
 /** First argument of a process that is a POP and not a command line. */

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock } from '../../base/clock.ts';
+import type { TrafficDelta } from '../../telemetry/traffic.ts';
 import { type FromPop, POP_PROCESS, type PopSpec, type ToPop } from './spec.ts';
 
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
@@ -24,6 +25,8 @@ export interface SupervisedPop {
 export interface SupervisorOptions {
   readonly clock?: Clock;
   readonly report: (message: string) => void;
+  /** What a process has served, told every so often. */
+  readonly onTraffic?: (delta: TrafficDelta) => void;
 }
 
 /**
@@ -99,6 +102,8 @@ class Supervised implements SupervisedPop {
     } else if ('ready' in message) {
       this.#port = message.ready.port;
       this.#first.resolve(this.#port);
+    } else if ('traffic' in message) {
+      this.#options.onTraffic?.(message.traffic);
     } else {
       this.#first.reject(new Error(message.failed));
       // Of the first start the caller tells.
