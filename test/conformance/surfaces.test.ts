@@ -9,11 +9,12 @@ import { systemClock } from '../../src/base/clock.ts';
 import { DEFAULT_LIMITS } from '../../src/config/limits.ts';
 import { Fields } from '../../src/http/fields.ts';
 import type { HttpResponse } from '../../src/http/message.ts';
-import { encodeAccess } from '../../src/observe/log-fields.ts';
+import { type AccessRecord, encodeAccess } from '../../src/observe/log-fields.ts';
+import type { Story } from '../../src/observe/story.ts';
 import { Exchange } from '../../src/pop/exchange.ts';
 import { faultResponse, takeFault } from '../../src/pop/faults.ts';
 import { restoreFault, serialiseFault } from '../../src/pop/link.ts';
-import { accessRecord } from '../../src/pop/record.ts';
+import { recordEnd } from '../../src/pop/record.ts';
 import type { PopSettings } from '../../src/pop/settings.ts';
 import { brandingOf, PRESET_NAMES, type Preset } from '../../src/status/branding.ts';
 import { describeCode } from '../../src/status/catalogue.ts';
@@ -58,6 +59,7 @@ interface Made {
   readonly text: string;
   readonly line: Record<string, string | number>;
   readonly metrics: string;
+  readonly story: Story;
   readonly prefix: string;
 }
 
@@ -88,8 +90,7 @@ function make(cause: Cause, hop: Hop, accept: string | undefined, settings: PopS
   }
   takeFault(fault, exchange, settings);
   const response = faultResponse(exchange, settings);
-  const delivery = { bytes: 1, completed: true };
-  const record = accessRecord(exchange, settings, response, delivery);
+  const { record, story } = recorded(exchange, settings, response);
   const traffic = new Traffic();
   traffic.observe(record, 1);
   return {
@@ -99,8 +100,21 @@ function make(cause: Cause, hop: Hop, accept: string | undefined, settings: PopS
     text: String(response.body),
     line: JSON.parse(encodeAccess(record)),
     metrics: traffic.text(),
+    story,
     prefix: settings.branding.headerPrefix,
   };
+}
+
+function recorded(exchange: Exchange, settings: PopSettings, response: HttpResponse) {
+  const records: Partial<AccessRecord>[] = [];
+  const stories: Story[] = [];
+  const keeping: PopSettings = {
+    ...settings,
+    record: (record) => void records.push(record),
+    story: (story) => void stories.push(story),
+  };
+  recordEnd(exchange, keeping, { response, delivery: { bytes: 1, completed: true } });
+  return { record: records[0]!, story: stories[0]! };
 }
 
 /** From the tables alone. */
@@ -218,7 +232,7 @@ function checkHead({ response, truth, prefix, fault }: Made, where: string): voi
   assert.deepEqual(others, crossed ? [['edge-waw2', { 'received-status': code }]] : [], where);
 }
 
-function checkRecords({ line, metrics, response, truth }: Made, where: string): void {
+function checkRecords({ line, metrics, story, response, truth }: Made, where: string): void {
   const { code, status, cause, hop, acts, phase } = truth;
   const { xcode, fault, hop: seenBy, act, er, pstat, code: sent, rid } = line;
   assert.deepEqual(
@@ -229,6 +243,8 @@ function checkRecords({ line, metrics, response, truth }: Made, where: string): 
     },
     where,
   );
+  const told = story.fault!;
+  assert.deepEqual([told.cause, told.code, told.hop, told.acts, story.status], [cause, code, hop, acts, status], where);
   const labels = `environment="none",code="${code}",cause="${cause}",hop="${hop}",phase="${phase}",acts="${acts}"`;
   assert.ok(metrics.includes(`selvedge_failures_total{${labels}} 1\n`), `${where}\n${metrics}`);
   const request = `selvedge_requests_total{environment="none",code="${status}",cache="none"} 1\n`;
