@@ -133,7 +133,7 @@ export function endpoints({ control, logs, requests, metrics = () => '', heartbe
       path: `${ENVIRONMENT}/variables/:name`,
       async handle(call) {
         const body = await call.json();
-        const set = await store.setVariable(place(call), {
+        const set = await control.setVariable(place(call), {
           name: call.params.name!,
           value: string(body.value, 'value'),
           secret: boolean(body.secret, 'secret') ?? false,

@@ -12,9 +12,8 @@ export interface LogQuery {
   /** All that are given must hold. */
   readonly filter: {
     readonly requestId?: string;
-    /** `<project>-<environment>`. */
-    readonly environment?: string;
-    readonly project?: string;
+    /** Ids (`<project>-<environment>`) of which one must fit. */
+    readonly environments?: readonly string[];
     /** `404` or `5xx`. */
     readonly status?: string;
     /** Expression that matches somewhere in the line. */
@@ -32,9 +31,15 @@ export type LogKind = 'access' | 'server';
  */
 export type LogSource = (query: LogQuery, signal: AbortSignal) => AsyncIterable<unknown>;
 
-export function logReply(logs: LogSource | undefined, parameters: URLSearchParams, signal: AbortSignal): Reply {
+/** `environmentsOf` knows the ids of a project: names may contain hyphens, so an id does not tell its project. */
+export async function logReply(
+  logs: LogSource | undefined,
+  parameters: URLSearchParams,
+  signal: AbortSignal,
+  environmentsOf: (project: string) => Promise<readonly string[]>,
+): Promise<Reply> {
   if (logs === undefined) throw notFound('this control plane keeps no logs');
-  const query = readLogQuery(parameters);
+  const query = await readLogQuery(parameters, environmentsOf);
   try {
     return { lines: logs(query, signal) };
   } catch (error) {
@@ -43,17 +48,24 @@ export function logReply(logs: LogSource | undefined, parameters: URLSearchParam
 }
 
 /** Throws a 422 `Problem` for a value that cannot be used. */
-export function readLogQuery(parameters: URLSearchParams): LogQuery {
+export async function readLogQuery(
+  parameters: URLSearchParams,
+  environmentsOf: (project: string) => Promise<readonly string[]>,
+): Promise<LogQuery> {
   const text = (name: string) => parameters.get(name) || undefined;
   const follow = text('follow');
+  const project = text('project');
+  const environment = text('environment');
+  const ofProject = project === undefined ? undefined : await environmentsOf(project);
   return {
     follow: follow !== undefined && follow !== '0' && follow !== 'false',
     kinds: kindsOf(text('kind')),
     last: wholeNumber('lines', text('lines')),
     filter: {
       requestId: text('requestId'),
-      environment: text('environment'),
-      project: text('project'),
+      ...(environment === undefined && ofProject === undefined
+        ? {}
+        : { environments: [environment ?? ofProject!].flat().filter((id) => ofProject?.includes(id) ?? true) }),
       status: text('status'),
       match: text('match'),
       sinceMs: wholeNumber('sinceMs', text('sinceMs')),

@@ -282,13 +282,13 @@ describe('domains and variables', () => {
 describe('logs', () => {
   test('come from the injected source, one JSON text per line', async () => {
     const { call } = await plane({
-      async *logs({ follow, kinds, last, filter: { environment } }) {
-        yield { follow, kinds, last, environment };
+      async *logs({ follow, kinds, last, filter: { environments } }) {
+        yield { follow, kinds, last, environments };
         yield { n: 2 };
       },
     });
     const { body } = await call('GET', '/v1/logs?follow=1&kind=access&lines=5&environment=shop-default');
-    assert.equal(body, '{"follow":true,"kinds":["access"],"last":5,"environment":"shop-default"}\n{"n":2}\n');
+    assert.equal(body, '{"follow":true,"kinds":["access"],"last":5,"environments":["shop-default"]}\n{"n":2}\n');
   });
 
   test('refuse a question that cannot be answered', async () => {

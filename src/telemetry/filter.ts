@@ -12,10 +12,8 @@ export type LogKind = LogEntry['kind'];
 /** All that are given must hold. */
 export interface LogFilter {
   readonly requestId?: string;
-  /** `<project>-<environment>`. */
-  readonly environment?: string;
-  /** All environments of the project. */
-  readonly project?: string;
+  /** Ids (`<project>-<environment>`) of which one must fit. */
+  readonly environments?: readonly string[];
   /** Status as sent or code of the platform: `404`, or a class such as `5xx`. Access lines only. */
   readonly status?: string;
   /** Expression (RE2 syntax) that matches somewhere in the line as it is stored. */
@@ -33,12 +31,11 @@ export type EntryTest = (entry: LogEntry, line: string) => boolean;
 
 /** Throws `LogFilterError`. */
 export function compileFilter(filter: LogFilter): EntryTest {
-  const { requestId, environment, project, status, match, sinceMs } = filter;
+  const { requestId, environments, status, match, sinceMs } = filter;
   const tests: EntryTest[] = [];
   if (sinceMs !== undefined) tests.push((entry) => entry.timeMs >= sinceMs);
   if (requestId !== undefined) tests.push((entry) => requestIdOf(entry) === requestId);
-  if (environment !== undefined) tests.push((entry) => environmentOf(entry) === environment);
-  if (project !== undefined) tests.push((entry) => environmentOf(entry)?.startsWith(`${project}-`) ?? false);
+  if (environments !== undefined) tests.push((entry) => environments.includes(environmentOf(entry) ?? ''));
   if (status !== undefined) tests.push(statusTest(status));
   if (match !== undefined) {
     const expression = compileExpression(match);

@@ -107,9 +107,9 @@ describe('a filter', () => {
     add('access', access(1, 'r1'), access(2, 'r2', { code: '502', xcode: '531' }), access(3, 'r3', { eid: 'blog-x' }));
     add('server', server(4, 'r1', 'cannot read "price"'));
     assert.deepEqual(await ids({ filter: { requestId: 'r1' } }), ['a:r1', 's:r1']);
-    assert.deepEqual(await ids({ filter: { environment: 'shop-production' } }), ['a:r1', 'a:r2', 's:r1']);
-    assert.deepEqual(await ids({ filter: { environment: 'shop' } }), []);
-    assert.deepEqual(await ids({ filter: { project: 'shop' } }), ['a:r1', 'a:r2', 's:r1']);
+    assert.deepEqual(await ids({ filter: { environments: ['shop-production'] } }), ['a:r1', 'a:r2', 's:r1']);
+    assert.deepEqual(await ids({ filter: { environments: ['shop'] } }), []);
+    assert.deepEqual(await ids({ filter: { environments: ['shop-staging', 'blog-x'] } }), ['a:r3']);
     for (const status of ['5xx', '502', '531']) assert.deepEqual(await ids({ filter: { status } }), ['a:r2'], status);
     assert.deepEqual(await ids({ filter: { match: 'pri[cs]e' } }), ['s:r1']);
   });
