@@ -94,6 +94,11 @@ describe('a build', () => {
     assert.equal(read(manifest.assets['public/app.js']!.sha256), 'app()');
   });
 
+  test('of a router without routes says what that means', async (t) => {
+    const { warnings } = await buildOf(t, { 'routes.js': routes('') });
+    assert.match(warnings.join(), /^routes\.js: The router has no routes, so every address is answered 404\./);
+  });
+
   test('forgets blobs of builds before', async (t) => {
     const first = await built(t, SITE);
     rmSync(join(first.dir, 'public/app.js'));
@@ -110,6 +115,41 @@ describe('a build', () => {
     const result = await buildProject({ dir });
     assert.deepEqual(result.problems.errors.map(describeProblem), [
       '`public/link.txt` leads out of the project. Copy what it points to into the project, or remove the link.',
+    ]);
+  });
+
+  test('follows links to folders, but neither in a circle nor out of the project', async (t) => {
+    const elsewhere = projectDir(t, { 'secret.txt': 'secret' });
+    const files = { ...SITE, 'more/deep/a.txt': 'a' };
+    const dir = projectDir(t, files);
+    symlinkSync('../more', join(dir, 'public/linked'));
+    symlinkSync('../../public', join(dir, 'more/deep/circle'));
+    symlinkSync('self', join(dir, 'public/self'));
+    const result = await buildProject({ dir });
+    assert.deepEqual(result.problems.warnings.map(describeProblem), [
+      "routes.js:2: 'public/self' is left out: it is a link to nowhere",
+    ]);
+    assert.ok(result.ok);
+    const served = result.manifest.routes.main.routes.map(({ file }) => file);
+    assert.deepEqual(
+      served.filter((file) => file?.includes('linked')),
+      ['linked/deep/a.txt'],
+    );
+    assert.ok('public/linked/deep/a.txt' in result.manifest.assets);
+
+    symlinkSync(elsewhere, join(dir, 'public/out'));
+    const refused = await buildProject({ dir });
+    assert.deepEqual(refused.problems.errors.map(describeProblem), [
+      "routes.js:2: 'public/out' leads out of the project. Put the files below the project directory",
+    ]);
+  });
+
+  test('leaves out names that are not UTF-8, and says so', async (t) => {
+    const dir = projectDir(t, SITE);
+    writeFileSync(Buffer.concat([Buffer.from(join(dir, 'public/odd')), Buffer.from([0xff])]), 'odd');
+    const result = await buildProject({ dir });
+    assert.deepEqual(result.problems.warnings.map(describeProblem), [
+      "routes.js:2: 'public/odd\ufffd' is left out: its name is not UTF-8",
     ]);
   });
 
@@ -345,6 +385,17 @@ describe('a connector', () => {
         "import { Router } from '@edgio/core';\nimport paths from './paths.json';\nexport default new Router().get(paths[0], ({ redirect }) => redirect('/'))",
     });
     assert.equal(manifest.routes.main.routes[0]!.label, 'GET /made');
+  });
+
+  test('of a release with another interface is refused by name, before it runs', async (t) => {
+    const { errors } = await buildOf(t, {
+      'edgio.config.js': "module.exports = { connector: '@edgio/thing' }",
+      'routes.js': routes(".get('/', ({ send }) => send('x'))"),
+      'node_modules/@edgio/thing/package.json': '{"name":"@edgio/thing","version":"7.13.1"}',
+      'node_modules/@edgio/thing/build.js': 'throw new Error("was run")',
+    });
+    assert.equal(errors.length, 1);
+    assert.match(errors[0]!, /^edgio\.config\.js: .*`@edgio\/thing` is of release 7, .*npm install @edgio\/thing@6/);
   });
 
   test('may be an installed package, whose routes plugin runs on our router', async (t) => {

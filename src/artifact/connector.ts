@@ -4,7 +4,7 @@
  * the app's server. Express has a built-in connector, whether its package is installed or not.
  * Source: spec page compute, section 8.
  */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { failureOf, runChild } from './child.ts';
@@ -36,6 +36,7 @@ const EXPRESS = new Set(['express', 'selvedge/express', '@layer0/express', '@edg
 const BUILT_IN = new Set(['@layer0/starter', '@edgio/starter']);
 const ENTRIES: readonly ConnectorEntry[] = ['init', 'dev', 'build', 'prod'];
 const ENTRY_TYPES = ['js', 'cjs', 'mjs', 'ts', 'cts', 'mts'];
+const NEWEST_RELEASE = 6;
 /** Framework builds are long. */
 const BUILD_TIME_LIMIT_MS = 30 * 60_000;
 
@@ -44,6 +45,15 @@ export function findConnector({ dir, config, configFile }: Project, problems: Pr
   if (connector === undefined) return { kind: express === undefined ? 'none' : 'express' };
   if (EXPRESS.has(connector)) return { kind: 'express' };
   const directory = directoryOf(dir, connector);
+  const release = directory === null ? undefined : releaseOf(directory, connector);
+  if (release !== undefined && release > NEWEST_RELEASE)
+    problems.error(
+      `The connector package \`${connector}\` is of release ${release}, whose routes are feature objects.`,
+      {
+        file: configFile ?? undefined,
+        remedy: `install release ${NEWEST_RELEASE} (\`npm install ${connector}@${NEWEST_RELEASE}\`) and write routes with handler functions; or replace it by \`app: { command: ['node', 'server.js'] }\`, which runs any server.`,
+      },
+    );
   if (directory !== null) return { kind: 'entries', name: connector, entries: entriesOf(directory) };
   const file = configFile ?? undefined;
   if (BUILT_IN.has(connector)) {
@@ -77,6 +87,17 @@ function directoryOf(dir: string, connector: string): string | null {
     const installed = join(at, 'node_modules', connector);
     if (isFolder(installed)) return installed;
     if (at === dirname(at)) return null;
+  }
+}
+
+/** Of a package of the old scopes; their release 7 is another interface. */
+function releaseOf(directory: string, connector: string): number | undefined {
+  if (!/^@(?:layer0|edgio)\//.test(connector)) return undefined;
+  try {
+    const { version } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version?: string };
+    return Number.parseInt(version ?? '', 10) || undefined;
+  } catch {
+    return undefined;
   }
 }
 

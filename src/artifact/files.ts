@@ -45,8 +45,10 @@ async function visit(
 ): Promise<void> {
   const real = await realpath(file).catch(() => null);
   if (real === null) {
-    if (path !== '')
-      options.problems.warn(`\`${projectPath(options.root, file)}\` is a link to nowhere and is left out.`);
+    const name = projectPath(options.root, file);
+    // Node reads a name that is not UTF-8 with replacement characters, under which there is no file.
+    const what = path.includes('\ufffd') ? 'has a name that is not UTF-8' : 'is a link to nowhere';
+    if (path !== '') options.problems.warn(`\`${name}\` ${what} and is left out.`);
     return;
   }
   if (!isInside(options.root, real)) {

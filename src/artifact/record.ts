@@ -75,6 +75,12 @@ export async function recordRoutes(request: RecordRequest, problems: Problems): 
       return null;
     }
     problems.add(outcome.value);
+    const { main, destinations } = outcome.value.table;
+    if (main.routes.length === 0 && Object.keys(destinations).length === 0)
+      problems.warn('The router has no routes, so every address is answered 404.', {
+        file: routes,
+        remedy: "add routes, for example `.static('public')` or `.fallback(({ proxy }) => proxy('backend'))`.",
+      });
     return outcome.value.errors.length > 0 ? null : outcome.value;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -15,6 +15,7 @@ import type {
 import { Draft } from './draft.ts';
 import { handlerKeys } from './handlers.ts';
 import { Ledger, type Place } from './ledger.ts';
+import { kindOf } from './op-builders.ts';
 import { readBackend, warnUnknownKeys } from './option-keys.ts';
 import { readCriteria, readMatcher, statusText } from './read-criteria.ts';
 import { type RecordingScope, recordingWriter } from './recording-writer.ts';
@@ -136,6 +137,11 @@ class Recorder {
       scope,
       this.#ledger.patternCheck(declaration),
     );
+    if ('is' in status && !/^[1-5]\d\d$/.test(status.is))
+      scope.error(
+        `'${status.is}' is no status that an answer can have`,
+        'catch(404, …), or catch(/^5\\d\\d$/, …) for several',
+      );
     const errors = this.#ledger.errors.length;
     const draft = await this.#run(declaration.handler, declaration, scope);
     const label = `catch ${String(declaration.status)}`;
@@ -150,12 +156,14 @@ class Recorder {
   async #files(declaration: FilesDeclaration, ordinal: number): Promise<Route[]> {
     const scope = this.#ledger.scope(declaration);
     const { options, serves } = declaration;
+    if (typeof declaration.directory !== 'string') {
+      scope.error(`static takes the path of a directory, not ${kindOf(declaration.directory)}`, "static('public')");
+      return [];
+    }
     warnUnknownKeys('static', options, scope);
     const directory = projectPath(declaration.directory);
-    const files = listFiles(this.#projectDir, directory, options);
-    if (!files) scope.warn(`the directory '${declaration.directory}' does not exist, so no routes are made for it`);
     const routes: Route[] = [];
-    for (const file of files ?? []) {
+    for (const file of this.#listed(directory, declaration)) {
       const draft = options.handler ? await this.#run(options.handler(file), declaration, scope) : new Draft();
       const path = [directory, file].filter(Boolean).join('/');
       if (serves && !draft.action) {
@@ -169,6 +177,21 @@ class Recorder {
       }
     }
     return routes;
+  }
+
+  #listed(directory: string, declaration: FilesDeclaration): readonly string[] {
+    const scope = this.#ledger.scope(declaration);
+    const found = listFiles(this.#projectDir, directory, declaration.options);
+    if (found === null)
+      scope.warn(`the directory '${declaration.directory}' does not exist, so no routes are made for it`);
+    const named = (name: string): string => [directory, name].filter(Boolean).join('/');
+    for (const name of found?.outside ?? [])
+      scope.error(`'${named(name)}' leads out of the project`, 'put the files below the project directory');
+    for (const name of found?.nowhere ?? [])
+      scope.warn(
+        `'${named(name)}' is left out: ${name.includes('\ufffd') ? 'its name is not UTF-8' : 'it is a link to nowhere'}`,
+      );
+    return found?.files ?? [];
   }
 
   #patternsOf(file: string, declaration: FilesDeclaration): string[] {

@@ -176,7 +176,9 @@ export class Router {
       return declarations.flatMap((declaration) => {
         if (declaration.kind !== 'files' || !declaration.serves) return [];
         const directory = projectPath(declaration.directory);
-        return (listFiles(process.cwd(), directory, declaration.options) ?? []).map((file) => `${directory}/${file}`);
+        return (listFiles(process.cwd(), directory, declaration.options)?.files ?? []).map(
+          (file) => `${directory}/${file}`,
+        );
       });
     });
   }

@@ -1,6 +1,6 @@
 /** The files that a `static` or `dir` declaration covers, found when the routes are recorded. */
-import { readdirSync } from 'node:fs';
-import { join, matchesGlob, sep } from 'node:path';
+import { readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { join, matchesGlob, relative } from 'node:path';
 import { escapePattern } from '../path.ts';
 import type { StaticOptions } from './types.ts';
 
@@ -20,30 +20,61 @@ const NEVER = [
   '.DS_Store',
 ];
 
-/** Names relative to the directory with forward slashes, sorted; null when there is no such directory. */
-export function listFiles(projectDir: string, directory: string, options: StaticOptions): string[] | null {
-  const found = readTree(join(projectDir, directory));
-  if (!found) return null;
-  const ignored = [...NEVER, ...[options.ignore ?? []].flat()];
-  const files = found
-    .filter((file) => options.glob === undefined || matchesGlob(file, options.glob))
-    .filter((file) => !ignored.some((pattern) => matchesGlob(file, pattern)))
-    .sort();
-  return options.sort?.(files) ?? files;
+export interface ListedFiles {
+  /** Relative to the directory, with forward slashes, in their final order. */
+  readonly files: readonly string[];
+  /** Links that lead out of the project, as far as they were not to be ignored. */
+  readonly outside: readonly string[];
+  /** Links to nowhere, and names that are not UTF-8: there is no file under the name that Node reads. */
+  readonly nowhere: readonly string[];
 }
 
-function readTree(root: string): string[] | null {
+/** Null when there is no such directory. Links are followed, but neither in a circle nor out of the project. */
+export function listFiles(projectDir: string, directory: string, options: StaticOptions): ListedFiles | null {
+  const top = join(projectDir, directory);
+  if (!statOf(top)?.isDirectory()) return null;
+  const tree: Tree = { root: realpathSync(projectDir), files: [], outside: [], nowhere: [] };
+  visit(top, '', new Set(), tree);
+  const ignored = [...NEVER, ...[options.ignore ?? []].flat()];
+  const wanted = (names: readonly string[]): string[] =>
+    names
+      .filter((name) => options.glob === undefined || matchesGlob(name, options.glob))
+      .filter((name) => !ignored.some((pattern) => matchesGlob(name, pattern)))
+      .sort();
+  const files = wanted(tree.files);
+  return { files: options.sort?.(files) ?? files, outside: tree.outside.sort(), nowhere: wanted(tree.nowhere) };
+}
+
+interface Tree {
+  readonly root: string;
+  readonly files: string[];
+  readonly outside: string[];
+  readonly nowhere: string[];
+}
+
+/** Large, and nothing in them is published. */
+const UNVISITED = new Set(['.git', 'node_modules', '.selvedge']);
+
+function visit(folder: string, path: string, parents: ReadonlySet<string>, tree: Tree): void {
+  const real = realpathSync(folder);
+  if (parents.has(real)) return;
+  if (relative(tree.root, real).startsWith('..')) return void tree.outside.push(path);
+  const inside = new Set(parents).add(real);
+  for (const { name } of readdirSync(real, { withFileTypes: true })) {
+    const at = path === '' ? name : `${path}/${name}`;
+    const kind = statOf(join(real, name));
+    if (kind === undefined) tree.nowhere.push(at);
+    else if (kind.isFile()) tree.files.push(at);
+    else if (kind.isDirectory() && !UNVISITED.has(name)) visit(join(folder, name), at, inside, tree);
+  }
+}
+
+/** Undefined for a link to nowhere, or to itself. */
+function statOf(path: string): Stats | undefined {
   try {
-    return readdirSync(root, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
-      .map((entry) =>
-        join(entry.parentPath, entry.name)
-          .slice(root.length + 1)
-          .split(sep)
-          .join('/'),
-      );
+    return statSync(path, { throwIfNoEntry: false });
   } catch {
-    return null;
+    return undefined;
   }
 }
 
