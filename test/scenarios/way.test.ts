@@ -91,6 +91,13 @@ describe('the way of a request', () => {
     assert.equal(long.get('x-sv-request-id')!.length, 36);
   });
 
+  test('OPTIONS * asks the platform, not a route', async () => {
+    const answer = await site.ask('*', { method: 'OPTIONS' });
+    assert.equal(answer.status, 204);
+    assert.match(answer.get('allow')!, /GET.*OPTIONS/);
+    assert.equal(answer.get('x-sv-components'), 'e=edge-lab');
+  });
+
   test('what a client says of earlier hops is kept and added to, never taken for the truth', async () => {
     const headers = {
       'x-forwarded-for': '192.0.2.1',
