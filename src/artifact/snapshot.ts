@@ -14,6 +14,11 @@ export interface Snapshot {
    * (blobs, routes, a worker) before it confirms the snapshot, and says which of them it cannot serve and why.
    */
   readonly staged?: readonly string[];
+  /**
+   * States that environments are about to take. A POP loads their active deployments with them before it confirms the
+   * snapshot, and tells what fails by `trialId`; it goes on serving the states above.
+   */
+  readonly trials?: readonly Environment[];
 }
 
 export interface Environment {
@@ -52,3 +57,6 @@ export interface HostBinding {
   /** A host that the platform made up, not a custom domain: gets `x-robots-tag: noindex`. */
   readonly generated: boolean;
 }
+
+/** What a POP's answer to a trial of an environment is known by. */
+export const trialId = ({ id, deployment, version }: Environment): string => `${id}-${deployment}.v${version}`;

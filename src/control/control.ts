@@ -3,15 +3,15 @@
  * deployment becomes active in two steps: it is announced as `staged` and every connected POP makes it ready while
  * the old one serves; only when none refuses does the environment switch.
  */
-import type { DeploymentRef, Snapshot } from '../artifact/snapshot.ts';
+import { type DeploymentRef, type Environment, type Snapshot, trialId } from '../artifact/snapshot.ts';
 import type { BlobStore } from './blobs.ts';
 import { environmentHost, permalinkHost } from './compose.ts';
 import type { Activated, DeploymentView } from './contract.ts';
 import { type DeployLimits, readManifest } from './manifest-check.ts';
-import { environmentId, permalinkLabel } from './names.ts';
+import { checkVariableName, environmentId, permalinkLabel } from './names.ts';
 import { invalidField, Problem } from './problem.ts';
 import type { Ack, Publisher, Settlement } from './publisher.ts';
-import type { ActivationReason, ControlStore, DeploymentRecord, Place } from './store.ts';
+import type { ActivationReason, ControlStore, DeploymentRecord, Place, VariableRecord } from './store.ts';
 
 export interface ControlParts {
   readonly store: ControlStore;
@@ -26,6 +26,7 @@ export interface ControlParts {
 export class Control {
   readonly #parts: ControlParts;
   readonly #staged = new Map<string, DeploymentRef>();
+  readonly #trials = new Set<Environment>();
   /** By environment id: activations of one environment happen one after the other, in the order of their numbers. */
   readonly #queues = new Map<string, Promise<unknown>>();
 
@@ -59,6 +60,26 @@ export class Control {
     return this.#inTurn(place, async () => {
       const number = await store.rollbackTarget(place);
       return this.#activate(await store.deployment(place, number), 'rollback');
+    });
+  }
+
+  /** Refused when the active deployment does not load with it; then nothing has changed. */
+  async setVariable(
+    place: Place,
+    variable: Pick<VariableRecord, 'name' | 'value' | 'secret'>,
+  ): Promise<VariableRecord> {
+    const { name, value } = variable;
+    checkVariableName(name);
+    return this.#inTurn(place, async () => {
+      await this.#tryVariables(place, `${name} was not set`, (variables) => ({ ...variables, [name]: value }));
+      return this.#parts.store.setVariable(place, variable);
+    });
+  }
+
+  async removeVariable(place: Place, name: string): Promise<void> {
+    return this.#inTurn(place, async () => {
+      await this.#tryVariables(place, `${name} was not removed`, ({ [name]: _, ...others }) => others);
+      return this.#parts.store.removeVariable(place, name);
     });
   }
 
@@ -117,9 +138,44 @@ export class Control {
     }
   }
 
+  /** Has the POPs load the active deployment with other variables, before those are anybody's. */
+  async #tryVariables(
+    place: Place,
+    refused: string,
+    change: (now: Environment['variables']) => Environment['variables'],
+  ) {
+    const { store, publisher } = this.#parts;
+    const id = environmentId(place.project, place.environment);
+    const now = (await store.snapshot()).environments.find((it) => it.id === id);
+    if (now === undefined || now.deployment === 0) return;
+    const trial = { ...now, version: now.version + 1, variables: change(now.variables) };
+    this.#trials.add(trial);
+    await store.touch();
+    const settlement = await publisher
+      .settled((await this.#publish()).version)
+      .finally(() => this.#trials.delete(trial));
+    const active = `${id}-${now.deployment}`;
+    const failed = settlement.refused.flatMap((ack) => ack.failed ?? []);
+    const why = new Set(failed.filter((it) => it.deployment === trialId(trial)).map(({ message }) => message));
+    // What does not load as it is cannot be broken, and may be about to be mended.
+    if (why.size === 0 || failed.some((it) => it.deployment === active)) return;
+    await store.touch();
+    await this.#publish();
+    throw new Problem({
+      status: 422,
+      reason: 'variable-refused',
+      detail: `${refused}, the variables stay as they are: deployment ${now.deployment} does not load with the change: ${[...why].join('; ')}`,
+      members: { deployment: now.deployment },
+    });
+  }
+
   async #publish(): Promise<Snapshot> {
     const stored = await this.#parts.store.snapshot();
-    const snapshot = this.#staged.size === 0 ? stored : { ...stored, staged: [...this.#staged.keys()] };
+    const snapshot = {
+      ...stored,
+      ...(this.#staged.size === 0 ? {} : { staged: [...this.#staged.keys()] }),
+      ...(this.#trials.size === 0 ? {} : { trials: [...this.#trials] }),
+    };
     this.#parts.publisher.publish(snapshot);
     return snapshot;
   }

@@ -145,7 +145,7 @@ export function endpoints({ control, logs, requests, metrics = () => '', heartbe
       method: 'DELETE',
       path: `${ENVIRONMENT}/variables/:name`,
       async handle(call) {
-        await store.removeVariable(place(call), call.params.name!);
+        await control.removeVariable(place(call), call.params.name!);
         return { json: { name: call.params.name, warnings: await control.spread() } };
       },
     },
@@ -202,7 +202,10 @@ export function endpoints({ control, logs, requests, metrics = () => '', heartbe
     {
       method: 'GET',
       path: '/v1/logs',
-      handle: ({ query, signal }) => logReply(logs, query, signal),
+      handle: ({ query, signal }) =>
+        logReply(logs, query, signal, async (project) =>
+          (await store.environments()).filter((it) => it.project === project).map(({ id }) => id),
+        ),
     },
     {
       method: 'GET',

@@ -189,7 +189,7 @@ class Client {
     try {
       const answer = await this.#options.apply(snapshot);
       if (answer.error === undefined) {
-        if (keep) await this.#write(this.#file, JSON.stringify({ ...snapshot, staged: undefined }));
+        if (keep) await this.#write(this.#file, JSON.stringify({ ...snapshot, staged: undefined, trials: undefined }));
         this.#setReady(snapshot);
         return answer;
       }

@@ -2,7 +2,7 @@
  * A POP: one pipeline behind one listener, serving from one directory that is swapped whole. Edge and global are the
  * same code with another next hop.
  */
-import type { Snapshot } from '../artifact/snapshot.ts';
+import { type Snapshot, trialId } from '../artifact/snapshot.ts';
 import type { Delivery, FaultAnswer, FaultContext, ServerExchange } from '../http/listener.ts';
 import { Fault } from '../status/fault.ts';
 import { type BuiltDirectory, buildDirectory, type Directory } from './directory.ts';
@@ -14,7 +14,7 @@ import { requestIdOf } from './identify.ts';
 import { PermanentFiles } from './permanent.ts';
 import { recordEnd } from './record.ts';
 import type { PopSettings } from './settings.ts';
-import { type Site, type SiteSource, Sites } from './site.ts';
+import { type Site, type SiteSource, Sites, siteId } from './site.ts';
 
 export interface PopOptions extends Omit<PopSettings, 'directory' | 'caughtUp' | 'permanentFiles' | 'drained'> {
   readonly source: SiteSource;
@@ -73,7 +73,11 @@ export function createPop(options: PopOptions): Pop {
       const built = await buildDirectory(snapshot, sites);
       // At first there is nothing better to serve from: requests rather wait for a worker than be turned away.
       if (directory === null) swap(built.directory);
-      const failed = [...built.failed, ...(await warmUp(built.directory, snapshot, options))];
+      const [unready, unfit] = await Promise.all([
+        warmUp(built.directory, snapshot, options),
+        tryOut(snapshot, sites, options),
+      ]);
+      const failed = [...built.failed, ...unready, ...unfit];
       if (directory !== built.directory) swap(built.directory);
       return { failed };
     },
@@ -100,6 +104,21 @@ async function warmUp(
   const wanted = [...new Set([...(snapshot.staged ?? []), ...active])].flatMap((id) => directory.pinned.get(id) ?? []);
   const outcomes = await Promise.all(wanted.map((site) => warmSite(site, compute)));
   return outcomes.filter((outcome) => outcome !== null);
+}
+
+/** Loads active deployments with what their environments are about to be; nobody is served from these workers. */
+async function tryOut(snapshot: Snapshot, sites: Sites, { compute }: PopOptions): Promise<BuiltDirectory['failed']> {
+  if (compute === null) return [];
+  const outcomes = (snapshot.trials ?? []).map(async (trial) => {
+    const ref = snapshot.deployments.find((it) => siteId(it) === `${trial.id}-${trial.deployment}`);
+    const site = ref && (await sites.make(ref, trial));
+    if (!site?.runnable) return null;
+    const runnable = { ...site.runnable, id: `${trialId(trial)}.trial` };
+    const outcome = await warmSite({ ...site, id: trialId(trial), runnable }, compute);
+    compute.release(runnable.id);
+    return outcome;
+  });
+  return (await Promise.all(outcomes)).filter((outcome) => outcome !== null);
 }
 
 async function warmSite({ id, runnable }: Site, compute: NonNullable<PopOptions['compute']>) {

@@ -44,6 +44,8 @@ async function run(platform: Platform, args: readonly string[], expected = 0): P
   return result;
 }
 
+const HIT = 'selvedge-cache;desc="HIT-L1"';
+
 const textOf = async (site: Site, path: string): Promise<string> => (await site.ask(path)).text;
 
 describe('what is served changes', () => {
@@ -69,6 +71,32 @@ describe('what is served changes', () => {
     assert.match(stderr, /deployment 2 was not activated, deployment 1 stays active: .*no license/);
     assert.equal(await textOf(site, '/fixed'), 'fixed one');
     assert.equal(await textOf(site, '/code'), 'code one undefined');
+  });
+
+  test('not at all when a variable would keep the code from loading', async () => {
+    await using platform = await startPlatform();
+    const load = `if (process.env.LICENSE === 'expired') throw new Error('no license');`;
+    const site = await platform.deploy('shop', shop('one', load));
+    await run(platform, ['env', 'set', 'COLOR=red']);
+    assert.equal(await textOf(site, '/stored'), 'stored one');
+    const version = (await site.ask('/stored')).get('x-sv-version');
+    const { stderr } = await run(platform, ['env', 'set', 'LICENSE=expired'], 1);
+    assert.match(stderr, /LICENSE was not set, .*: deployment 1 does not load with the change: .*no license/);
+    assert.equal((await run(platform, ['env', 'list'])).stdout.includes('LICENSE'), false);
+    const after = await site.ask('/stored');
+    assert.deepEqual([after.get('x-sv-version'), after.get('server-timing')?.slice(0, 28)], [version, HIT]);
+    assert.equal(await textOf(site, '/code'), 'code one red');
+  });
+
+  test('by removing a variable only when the code loads without it', async () => {
+    await using platform = await startPlatform();
+    await run(platform, ['env', 'set', 'LICENSE=good']);
+    const load = `if (process.env.LICENSE === undefined && process.env.SELVEDGE_ENVIRONMENT_NAME) throw new Error('no license');`;
+    const site = await platform.deploy('shop', shop('one', load));
+    assert.match((await run(platform, ['env', 'unset', 'LICENSE'], 1)).stderr, /LICENSE was not removed, .*no license/);
+    assert.equal(await textOf(site, '/code'), 'code one undefined');
+    await platform.deploy('shop', shop('two'));
+    await run(platform, ['env', 'unset', 'LICENSE']);
   });
 
   test('not at all when the platform is killed during an activation', async () => {
