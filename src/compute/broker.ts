@@ -45,9 +45,10 @@ export class BrokerSession {
 
   openRequests(): OpenRequest[] {
     return [...this.#open.values()].map(({ backend, startedMs }) => ({
+      kind: 'platform',
       host: backend,
+      phase: 'head',
       elapsedMs: Math.round(performance.now() - startedMs),
-      connected: true,
     }));
   }
 

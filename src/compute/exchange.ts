@@ -9,9 +9,10 @@ import { Fields } from '../http/fields.ts';
 import type { Body } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
 import type { BrokerSession } from './broker.ts';
+import { faultLine } from './fault-line.ts';
 import { bodyFault, HOP_BY_HOP, headFault, headOverflow, malformed, trailerFault } from './head.ts';
 import type { GuestFault, RunReply } from './ipc.ts';
-import { endFault, reportFault } from './outcome.ts';
+import { endFault, reportFault, type WorkerEnd } from './outcome.ts';
 import { declaredLength, outgoingRequest, sendBody } from './request.ts';
 import type { Room } from './room.ts';
 import { type Handover, telemetry, withEvidence, workerTelemetry } from './telemetry.ts';
@@ -24,6 +25,7 @@ const EXPLANATION_MS = 1_000;
 /** A reader that does not read is not the project's fault: look again after this. */
 const READER_RECHECK_MS = 1_000;
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /** What becomes of the worker: free at once, replaced, or watched until the abandoned handler has ended. */
 type Afterwards = 'free' | 'retire' | 'linger';
@@ -32,6 +34,8 @@ export class Exchange {
   readonly answer: Promise<ComputeAnswer>;
   /** The worker has nothing more to do with the request. */
   readonly released: Promise<void>;
+  /** The answer is a fault, and none that this request has caused: another worker may be asked, once. */
+  repeatable = false;
 
   readonly #room: Room;
   readonly #worker: Worker;
@@ -101,10 +105,14 @@ export class Exchange {
 
   /** An idle connection that the app closed at the same moment; nothing has been answered on it. */
   #mayRetry({ code }: NodeJS.ErrnoException): boolean {
-    const { method, body } = this.#call.request;
-    const replayable = IDEMPOTENT.has(method) && (body === null || Buffer.isBuffer(body));
     const wasIdle = this.#request?.reusedSocket === true && (code === 'ECONNRESET' || code === 'EPIPE');
-    return wasIdle && replayable && !this.#retried && !this.#run.report && this.#call.target.kind === 'app';
+    const untold = !this.#retried && !this.#run.report;
+    return wasIdle && untold && this.#replayable(IDEMPOTENT) && this.#call.target.kind === 'app';
+  }
+
+  #replayable(methods: ReadonlySet<string>): boolean {
+    const { method, body } = this.#call.request;
+    return methods.has(method) && (body === null || Buffer.isBuffer(body));
   }
 
   #onResponse(response: IncomingMessage): void {
@@ -203,7 +211,21 @@ export class Exchange {
       const evidence = { worker: wi, message: error.message };
       this.#fail(new Fault({ cause: 'compute.incomplete', hop: 'compute', evidence, error }), 'retire');
     } else if ('kind' in found) this.#refused(found);
-    else this.#fail(endFault(found, this.#room.projectCrashed), 'retire');
+    else this.#ended(found);
+  }
+
+  /** The process is gone. Whether this request is to blame decides if it is asked again elsewhere. */
+  #ended(end: WorkerEnd): void {
+    const { reportToken } = end;
+    const foreign = reportToken !== undefined && reportToken !== this.#run.token;
+    const reached = this.#run.begun || this.#call.runnable.app?.kind === 'command';
+    this.repeatable =
+      this.#out === undefined &&
+      end.killed !== 'stop' &&
+      ((!reached && this.#replayable(IDEMPOTENT)) || (foreign && this.#replayable(SAFE)));
+    const fault = endFault(end, this.#room.projectCrashed);
+    const leftBy = foreign ? this.#worker.requestOf(reportToken) : undefined;
+    this.#fail(foreign ? withEvidence(fault, { leftBy, begun: this.#run.begun }) : fault, 'retire');
   }
 
   #armDeadline(delayMs: number): Timer {
@@ -217,8 +239,11 @@ export class Exchange {
       this.#deadline = this.#armDeadline(READER_RECHECK_MS);
       return;
     }
-    const fault = await timeoutFault(this.#room, this.#worker, this.#session);
+    const fault = await timeoutFault(this.#room, this.#worker, this.#run, this.#session);
     if (this.#over) return;
+    if (this.#worker.state === 'ended') return this.#explain(new Error('the worker ended at the deadline'));
+    // A worker that still loads has a limit of its own: the next request may find it ready.
+    if (this.#worker.state === 'starting') return this.#fail(fault, 'free');
     this.#worker.kill('deadline');
     this.#fail(fault, 'retire');
   }
@@ -239,6 +264,7 @@ export class Exchange {
     this.#over = true;
     const nowMs = this.#room.clock.monotonicMs();
     const told = withEvidence(fault, { telemetry: telemetry(this.#handover, nowMs), worker: this.#worker.wi });
+    this.#worker.tellFault(this.#run, faultLine(told, this.repeatable));
     if (this.#out) this.#out.destroy(told);
     else this.#answered.reject(told);
     this.#finish(afterwards);
@@ -269,7 +295,7 @@ export class Exchange {
   #release(afterwards: Afterwards): void {
     this.#worker.busyMs += this.#room.clock.monotonicMs() - this.#handover.handedOverMs;
     this.#worker.finish(this.#run);
-    if (afterwards === 'retire') this.#worker.retire();
+    if (afterwards === 'retire' || this.#worker.served >= this.#room.requestsPerWorker) this.#worker.retire();
     this.#released.resolve();
   }
 }

@@ -16,11 +16,40 @@ export interface GuestFault {
   readonly ref?: string;
 }
 
-/** An outgoing request of project code. */
+/** Where an outgoing call stands: what it has not got past yet. */
+export type CallPhase = 'unsent' | 'queue' | 'dns' | 'connect' | 'tls' | 'send' | 'head' | 'body';
+
+/** Something outside of the process that project code waits for. */
 export interface OpenRequest {
+  /** A request of an HTTP client, a call of the platform for project code, or a socket written to without an answer. */
+  readonly kind: 'request' | 'platform' | 'socket';
+  readonly method?: string;
   readonly host: string;
+  readonly path?: string;
+  readonly phase: CallPhase;
   readonly elapsedMs: number;
-  readonly connected: boolean;
+  /** Request of ours that it works for, where that is known. */
+  readonly token?: string;
+  /** Place in project code, by its source map. */
+  readonly from?: string;
+}
+
+export interface PendingTimer {
+  readonly dueInMs: number;
+  readonly delayMs: number;
+  readonly from?: string;
+}
+
+/** What a request waits for. */
+export interface GuestState {
+  readonly open: readonly OpenRequest[];
+  readonly timers: readonly PendingTimer[];
+  /** What else keeps the event loop alive, by Node's names. */
+  readonly resources: Readonly<Record<string, number>>;
+  /** Processor time of the process since the request came. */
+  readonly cpuMs?: number;
+  /** Outgoing calls that the request has made. */
+  readonly calls?: number;
 }
 
 export interface StartMessage {
@@ -44,7 +73,8 @@ export type ToGuest =
   | StartMessage
   /** Nobody waits for this request any more; answered with `done` as soon as its handler is not running. */
   | { readonly t: 'abort'; readonly token: string }
-  | { readonly t: 'state'; readonly n: number };
+  /** Answered twice: `alive` at once, `state` when it has been put together. */
+  | { readonly t: 'state'; readonly n: number; readonly token?: string };
 
 export interface GuestLog {
   readonly t: 'log';
@@ -62,7 +92,10 @@ export type FromGuest =
   | { readonly t: 'fault'; readonly token?: string; readonly dying?: boolean; readonly fault: GuestFault }
   /** The handler of an aborted request has ended. */
   | { readonly t: 'done'; readonly token: string }
-  | { readonly t: 'state'; readonly n: number; readonly open: readonly OpenRequest[] }
+  | { readonly t: 'alive'; readonly n: number }
+  | { readonly t: 'state'; readonly n: number; readonly state: GuestState }
+  /** A request has reached the code that handles it. */
+  | { readonly t: 'begun'; readonly token: string }
   | { readonly t: 'app-exit'; readonly code: number | null; readonly signal: string | null }
   | GuestLog;
 

@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { GuestLog } from './ipc.ts';
 import type { ComputeOptions } from './options.ts';
+import { inspectorAddress, isInspectorLine } from './sample.ts';
 import type { Runnable } from './types.ts';
 
 const LINE_CHARS = 65_536;
@@ -33,6 +34,8 @@ export class WorkerLog {
   #last: LoggedRun | undefined;
   #tail = '';
   #lastMessage: string | undefined;
+  #inspected: ((address: string | undefined) => void) | undefined;
+  #dying: LoggedRun | undefined;
   #windowStartMs = 0;
   #windowChars = 0;
 
@@ -51,6 +54,17 @@ export class WorkerLog {
     return this.#lastMessage;
   }
 
+  /** A line of the platform about a request. */
+  told(level: number, message: string, run: LoggedRun): void {
+    const last = this.#lastMessage;
+    this.#emit(this.#options.clock.nowMs(), level, message, run, false);
+    this.#lastMessage = last;
+  }
+
+  requestOf(token: string): string | undefined {
+    return (this.#worker.runs.get(token) ?? this.#past.get(token))?.call.requestId;
+  }
+
   stderrTail(): string {
     return this.#tail;
   }
@@ -64,15 +78,33 @@ export class WorkerLog {
   follow(stdout: Readable, stderr: Readable): void {
     readLines(stdout, (line) => this.#unattributed(this.#options.clock.nowMs(), INFO, line));
     readLines(stderr, (line) => {
+      if (this.#inspected && isInspectorLine(line)) return this.#inspected(inspectorAddress(line));
       this.#tail = `${this.#tail}${line}\n`.slice(-TAIL_CHARS);
-      this.#unattributed(this.#options.clock.nowMs(), ERROR, line);
+      const atMs = this.#options.clock.nowMs();
+      // A report that the guest wrote first may be behind it in this turn, and says whose words these are.
+      setImmediate(() => this.#unattributed(atMs, ERROR, line));
     });
   }
 
+  /** Resolves with the inspector's address once it tells it; its lines are not the project's. */
+  inspector(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#inspected = (address) => address !== undefined && resolve(address);
+    });
+  }
+
+  /** What comes on the pipes from now on is about the request whose code ends the process, or about none. */
+  lastWordsOf(token: string | undefined): void {
+    if (token === undefined) return;
+    this.#dying = this.#worker.runs.get(token) ?? this.#past.get(token);
+  }
+
   #unattributed(time: number, level: number, message: string): void {
-    const [only] = this.#worker.runs.values();
-    const running = this.#worker.runs.size === 1 ? only : undefined;
-    this.#emit(time, level, message, running ?? this.#last, running === undefined && this.#worker.runs.size === 0);
+    const { runs } = this.#worker;
+    const [only] = runs.values();
+    const running = this.#dying ?? (runs.size === 1 ? only : undefined);
+    const late = running === undefined ? runs.size === 0 : !runs.has(running.token);
+    this.#emit(time, level, message, running ?? this.#last, late);
   }
 
   #emit(time: number, level: number, message: unknown, run: LoggedRun | undefined, late: boolean): void {

@@ -9,6 +9,8 @@ export interface ComputeLimits {
   readonly queueDepth: number;
   /** Hand-over to the worker → end of the response. */
   readonly responseMs: number;
+  /** Longest that a worker may load its bundle. */
+  readonly loadMs: number;
   /** Part of `responseMs` that is kept for finding the cause and sending the error. */
   readonly reservedMs: number;
   readonly requestBytes: number;
@@ -47,8 +49,8 @@ export interface ComputeOptions {
   readonly headerPrefix?: string;
   /** Prefix of `…_ENVIRONMENT_NAME` and its companions. Default `SELVEDGE`. */
   readonly variablePrefix?: string;
-  /** Longest a bundle may load before it counts as failed. Default `responseMs`. */
-  readonly loadMs?: number;
+  /** A worker is replaced after this many requests. Default: never. */
+  readonly requestsPerWorker?: number;
   /** How long a request waits for a busy worker before another one is started beside it. Default 25. */
   readonly growMs?: number;
 }

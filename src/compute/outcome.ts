@@ -18,6 +18,10 @@ export interface WorkerEnd {
   readonly killed?: KillReason;
   /** Its last words over IPC. */
   readonly report?: GuestFault;
+  /** The request whose code they are about, where that is known. */
+  readonly reportToken?: string;
+  /** Loading took too long: what it was waiting for. */
+  readonly late?: Fault;
   /** The app command ended, and the worker with it. */
   readonly app?: { readonly code: number | null; readonly signal: string | null };
   /** Last part of its standard error. */
@@ -53,7 +57,7 @@ export function endFault(end: WorkerEnd, projectCrashed: 534 | 549): Fault {
     new Fault({ cause, hop: 'compute', details, evidence, error: end.spawnError });
   const memory = memoryDetails(end);
   if (memory) return fault('compute.memory', memory);
-  if (end.killed === 'load-timeout') return fault('compute.timeout', 'cold-start');
+  if (end.late) return end.late;
   if (end.killed === 'stop') return fault('platform.draining');
   if (end.report) return reportFault(end.report, end.wi);
   if (end.phase === 'boot') return fault('platform.internal');

@@ -15,7 +15,11 @@ export class Pool {
   /** Unique among pools. */
   readonly key: string;
   readonly runnable: Runnable;
+  /** Whose processes these are when machines are shared: the environment's. */
+  readonly owner: string;
   readonly workers = new Set<Worker>();
+  /** When somebody last asked for it, monotonic. */
+  askedMs = Number.NEGATIVE_INFINITY;
   /** How many workers to keep without traffic. */
   keep = 0;
   /** Callers of `prepare`, told by the first worker that is ready or fails. */
@@ -31,6 +35,7 @@ export class Pool {
     this.#room = room;
     this.key = key;
     this.runnable = runnable;
+    this.owner = runnable.owner ?? runnable.id;
     this.#onChange = onChange;
   }
 
@@ -42,6 +47,12 @@ export class Pool {
   /** On the way and promised to nobody. */
   get coming(): number {
     return this.#count((worker) => worker.state === 'starting' && worker.runs.size === 0);
+  }
+
+  /** How long the request that has been running longest has been running, ms. */
+  longestRunMs(): number {
+    const begun = [...this.workers].flatMap(({ runs }) => [...runs.values()].map(({ begunMs }) => begunMs));
+    return begun.length === 0 ? 0 : Math.round(this.#room.clock.monotonicMs() - Math.min(...begun));
   }
 
   /** The fault of the last start, while it is too early for another one. */

@@ -1,7 +1,9 @@
 /** How a guest process is started and how its whole group is ended. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ComputeLimits } from './options.ts';
+import { INSPECTOR_FLAGS } from './sample.ts';
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const GUEST = fileURLToPath(new URL(`./guest/main.${EXTENSION}`, import.meta.url));
@@ -12,6 +14,9 @@ const HEAD_BYTES = 262_144;
 
 type MemoryLimits = Pick<ComputeLimits, 'memoryMiB' | 'reservedMemoryMiB'>;
 
+/** Where the guest's own code lies; its frames are not the project's. */
+export const GUEST_ROOM: string = dirname(dirname(GUEST));
+
 /** Leads a group of its own; gets this environment, the standard streams, the control pipe and nothing else. */
 export function spawnGuest(cwd: string, limits: MemoryLimits, env: Record<string, string>): ChildProcess {
   const [command, ...args] = confined(limits.memoryMiB, [
@@ -19,6 +24,7 @@ export function spawnGuest(cwd: string, limits: MemoryLimits, env: Record<string
     '--enable-source-maps',
     `--max-old-space-size=${Math.max(16, limits.memoryMiB - limits.reservedMemoryMiB)}`,
     `--max-http-header-size=${HEAD_BYTES}`,
+    ...INSPECTOR_FLAGS,
     GUEST,
   ]);
   return spawn(command!, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true });

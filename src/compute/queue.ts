@@ -1,4 +1,7 @@
-/** Requests that wait for a worker: production environments first, then first come, first served. */
+/**
+ * Requests that wait for a worker, in the order in which they came, apart for each pool: production environments
+ * first. Bounded in all; when it is full, who has most waiting gives way, so that nobody fills it for the others.
+ */
 import type { Timer } from '../base/clock.ts';
 import type { Pool } from './pool.ts';
 import type { ComputeCall } from './types.ts';
@@ -16,40 +19,63 @@ export interface Ticket {
 }
 
 export class Queue {
-  readonly #production = new Set<Ticket>();
-  readonly #others = new Set<Ticket>();
+  readonly #waiting = new Map<Pool, Set<Ticket>>();
+  #size = 0;
 
   get size(): number {
-    return this.#production.size + this.#others.size;
+    return this.#size;
   }
 
   add(ticket: Ticket): void {
-    this.#of(ticket).add(ticket);
+    const tickets = this.#waiting.get(ticket.pool);
+    if (tickets) tickets.add(ticket);
+    else this.#waiting.set(ticket.pool, new Set([ticket]));
+    this.#size++;
   }
 
   has(ticket: Ticket): boolean {
-    return this.#of(ticket).has(ticket);
+    return this.#waiting.get(ticket.pool)?.has(ticket) === true;
   }
 
   delete(ticket: Ticket): boolean {
     ticket.timer?.cancel();
-    return this.#of(ticket).delete(ticket);
+    const tickets = this.#waiting.get(ticket.pool);
+    if (!tickets?.delete(ticket)) return false;
+    this.#size--;
+    if (tickets.size === 0) this.#waiting.delete(ticket.pool);
+    return true;
   }
 
-  /** In the order in which they are served. */
-  *[Symbol.iterator](): Generator<Ticket> {
-    yield* [...this.#production];
-    yield* [...this.#others];
+  all(): Ticket[] {
+    return [...this.#waiting.values()].flatMap((tickets) => [...tickets]);
+  }
+
+  /** Those with somebody waiting, in the order in which they are served. */
+  pools(): Pool[] {
+    const pools = [...this.#waiting.keys()];
+    return pools.sort((a, b) => Number(b.runnable.production) - Number(a.runnable.production));
+  }
+
+  /** Who waits longest for this pool. */
+  first(pool: Pool): Ticket | undefined {
+    return this.#waiting.get(pool)?.values().next().value;
   }
 
   waitingFor(pool: Pool): number {
+    return this.#waiting.get(pool)?.size ?? 0;
+  }
+
+  waitingOf(owner: string): number {
     let count = 0;
-    for (const ticket of this.#production) if (ticket.pool === pool) count++;
-    for (const ticket of this.#others) if (ticket.pool === pool) count++;
+    for (const [pool, tickets] of this.#waiting) if (pool.owner === owner) count += tickets.size;
     return count;
   }
 
-  #of({ pool }: Ticket): Set<Ticket> {
-    return pool.runnable.production ? this.#production : this.#others;
+  /** The newest request of the owner that has most waiting. */
+  newestOfLargest(): Ticket | undefined {
+    const largest = [...this.#waiting.keys()].sort((a, b) => this.waitingOf(b.owner) - this.waitingOf(a.owner))[0];
+    if (!largest) return undefined;
+    const ofOwner = [...this.#waiting].filter(([pool]) => pool.owner === largest.owner);
+    return ofOwner.flatMap(([, tickets]) => [...tickets]).sort((a, b) => b.askedMs - a.askedMs)[0];
   }
 }

@@ -15,6 +15,7 @@ export interface Room extends ComputeOptions {
   readonly variablePrefix: string;
   readonly loadMs: number;
   readonly growMs: number;
+  readonly requestsPerWorker: number;
   readonly ports: Ports;
   readonly broker: Broker;
   readonly reaper: Reaper;
@@ -35,7 +36,8 @@ export function openRoom(options: ComputeOptions): Room {
   return {
     ...options,
     variablePrefix: options.variablePrefix ?? 'SELVEDGE',
-    loadMs: options.loadMs ?? options.limits.responseMs,
+    loadMs: options.limits.loadMs,
+    requestsPerWorker: options.requestsPerWorker ?? Number.POSITIVE_INFINITY,
     growMs: options.growMs ?? GROW_MS,
     ports: new Ports(),
     broker: new Broker(join(directory, 'b')),

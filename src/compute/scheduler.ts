@@ -11,9 +11,13 @@ import { Pool } from './pool.ts';
 import { Queue, type Ticket } from './queue.ts';
 import { requestFault } from './request.ts';
 import { closeRoom, openRoom, type Room } from './room.ts';
+import { type Holder, mayStart, mayTake } from './shares.ts';
 import { telemetry, withEvidence } from './telemetry.ts';
 import type { Compute, ComputeAnswer, ComputeCall, Runnable } from './types.ts';
 import type { Worker } from './worker.ts';
+
+/** An environment that was asked for this recently may be asked again. */
+const ACTIVE_MS = 60_000;
 
 /** Throws when `runDir` cannot be written. */
 export function createCompute(options: ComputeOptions): Compute {
@@ -53,9 +57,13 @@ class Scheduler implements Compute {
     call.signal.throwIfAborted();
     const tooLarge = requestFault(call.request, this.#room.limits.requestBytes);
     if (tooLarge) throw tooLarge;
-    const exchange = await this.#handOver(call, askedMs);
-    void exchange.released.then(() => this.#dispatch());
-    return exchange.answer;
+    const exchange = await this.#handOver(call, askedMs, 1);
+    try {
+      return await exchange.answer;
+    } catch (fault) {
+      if (!exchange.repeatable || this.#closed || call.signal.aborted) throw fault;
+    }
+    return (await this.#handOver(call, askedMs, 2)).answer;
   }
 
   release(id: string): void {
@@ -70,7 +78,7 @@ class Scheduler implements Compute {
     if (this.#closed) return;
     this.#closed = true;
     this.#sweep.timer?.cancel();
-    for (const ticket of this.#queue) this.#refuse(ticket, draining());
+    for (const ticket of this.#queue.all()) this.#refuse(ticket, draining());
     const workers = [...this.#pools.values()].flatMap((pool) => {
       for (const caller of pool.preparing.splice(0)) caller.reject(draining());
       pool.stop();
@@ -81,7 +89,7 @@ class Scheduler implements Compute {
     await closeRoom(this.#room);
   }
 
-  #handOver(call: ComputeCall, askedMs: number): Promise<Exchange> {
+  #handOver(call: ComputeCall, askedMs: number, attempt: number): Promise<Exchange> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => this.#refuse(ticket, call.signal.reason);
       const done = (): void => call.signal.removeEventListener('abort', onAbort);
@@ -93,8 +101,10 @@ class Scheduler implements Compute {
         take: (worker) => {
           done();
           const handedOverMs = this.#room.clock.monotonicMs();
-          const submissions = ticket.queued ? 2 : 1;
-          resolve(new Exchange(this.#room, worker, call, { askedMs, handedOverMs, submissions }));
+          const submissions = attempt + (ticket.queued ? 1 : 0);
+          const exchange = new Exchange(this.#room, worker, call, { askedMs, handedOverMs, submissions });
+          void exchange.released.then(() => this.#dispatch());
+          resolve(exchange);
         },
         refuse: (reason) => {
           done();
@@ -102,6 +112,7 @@ class Scheduler implements Compute {
         },
       };
       call.signal.addEventListener('abort', onAbort, { once: true });
+      ticket.pool.askedMs = this.#room.clock.monotonicMs();
       this.#queue.add(ticket);
       this.#dispatch();
       this.#settleIn(ticket);
@@ -114,8 +125,12 @@ class Scheduler implements Compute {
     const { scheduleMs, queueDepth } = this.#room.limits;
     ticket.queued = true;
     if (this.#queue.size > queueDepth) {
-      this.#refuse(ticket, this.#outOfWorkers(ticket, 'queue-full', queueDepth));
-      return;
+      const others = this.#queue.newestOfLargest();
+      const own = this.#queue.waitingOf(ticket.pool.owner);
+      const isTheirs = others !== undefined && this.#queue.waitingOf(others.pool.owner) > own;
+      const refused = isTheirs ? others : ticket;
+      this.#refuse(refused, this.#outOfWorkers(refused, 'queue-full', queueDepth));
+      if (refused === ticket) return;
     }
     this.#room.clock.setTimer(this.#room.growMs, () => this.#queue.has(ticket) && this.#grow(ticket.pool));
     ticket.timer = this.#room.clock.setTimer(scheduleMs, () => {
@@ -138,7 +153,10 @@ class Scheduler implements Compute {
         limit: kind === 'queue-full' ? 'compute.queueDepth' : 'compute.scheduleMs',
         value,
         waiting: this.#queue.size,
+        waitingHere: this.#queue.waitingOf(pool.owner),
         workers: pool.live,
+        workersInAll: this.#processes(),
+        longestRunMs: pool.longestRunMs(),
         telemetry: telemetry({ askedMs, handedOverMs: nowMs, submissions: 1 }, nowMs),
       },
     });
@@ -147,18 +165,32 @@ class Scheduler implements Compute {
   /** Brings together what can be; called whenever something changed. */
   #dispatch(): void {
     if (this.#closed) return;
-    for (const ticket of this.#queue) {
-      const failure = ticket.pool.failure();
-      const worker = ticket.pool.available() ?? (failure ? undefined : this.#firstWorker(ticket.pool));
+    for (const pool of this.#queue.pools()) this.#serve(pool);
+    for (const pool of this.#wantingInOrder())
+      if (!this.#needs(pool) || this.#start(pool, true)) this.#wanting.delete(pool);
+    for (const pool of this.#pools.values())
+      while (pool.live < pool.keep && !pool.failure() && this.#start(pool, false));
+  }
+
+  #serve(pool: Pool): void {
+    const failure = pool.failure();
+    for (let ticket = this.#queue.first(pool); ticket; ticket = this.#queue.first(pool)) {
+      const worker = pool.available() ?? (failure ? undefined : this.#firstWorker(pool));
       if (worker) {
         this.#queue.delete(ticket);
         ticket.take(worker);
-      } else if (failure && ticket.pool.live === 0) this.#refuse(ticket, this.#stillFailing(ticket, failure));
+      } else if (failure && pool.live === 0) this.#refuse(ticket, this.#stillFailing(ticket, failure));
+      else return;
     }
-    for (const pool of this.#wanting) if (!this.#needs(pool) || this.#start(pool, true)) this.#wanting.delete(pool);
-    if (this.#wanting.size > 0) return;
-    for (const pool of this.#pools.values())
-      while (pool.live < pool.keep && !pool.failure() && this.#start(pool, false));
+  }
+
+  /** Who has none before who has some, production first among equals. */
+  #wantingInOrder(): Pool[] {
+    if (this.#wanting.size < 2) return [...this.#wanting];
+    const holders = this.#holders();
+    const workers = (pool: Pool): number => holders.get(pool.owner)?.workers ?? 0;
+    const first = (pool: Pool): number => (workers(pool) === 0 ? 0 : pool.runnable.production ? 1 : 2);
+    return [...this.#wanting].sort((a, b) => first(a) - first(b) || workers(a) - workers(b));
   }
 
   #needs(pool: Pool): boolean {
@@ -181,21 +213,42 @@ class Scheduler implements Compute {
     if (!this.#closed && this.#needs(pool)) this.#start(pool, true);
   }
 
-  /** Undefined when every process is in use; `mayTake` ends an idle worker of another deployment for it. */
-  #start(pool: Pool, mayTake: boolean): Worker | undefined {
-    const all = [...this.#pools.values()];
-    const processes = all.reduce((sum, { workers }) => sum + workers.size, 0);
-    if (processes < this.#room.maxWorkers) return pool.start();
-    if (!mayTake) return undefined;
+  /** Undefined when there is none to have; `taking` ends an idle worker of another deployment for it. */
+  #start(pool: Pool, taking: boolean): Worker | undefined {
+    const { maxWorkers } = this.#room;
+    const holders = this.#holders();
+    if (mayStart(pool.owner, holders, maxWorkers, maxWorkers - this.#processes())) return pool.start();
+    if (!taking) return undefined;
     this.#wanting.add(pool);
+    const all = [...this.#pools.values()];
     if (all.some(({ workers }) => [...workers].some(isLeaving))) return undefined;
+    const mine = holders.get(pool.owner)?.workers ?? 0;
     const [victim] = all
       .filter((other) => other !== pool)
+      .filter(({ owner }) => owner === pool.owner || mayTake(mine, holders.get(owner)?.workers ?? 0))
       .flatMap((other) => other.idle())
       .sort((a, b) => a.idleSinceMs - b.idleSinceMs);
     // Its end is a change, and then this is asked again.
     victim?.retire();
     return undefined;
+  }
+
+  #processes(): number {
+    let count = 0;
+    for (const { workers } of this.#pools.values()) count += workers.size;
+    return count;
+  }
+
+  /** Environments with what they have. */
+  #holders(): Map<string, Holder> {
+    const recentMs = this.#room.clock.monotonicMs() - ACTIVE_MS;
+    const holders = new Map<string, Holder>();
+    for (const { owner, workers, askedMs } of this.#pools.values()) {
+      const known = holders.get(owner);
+      const active = known?.active === true || askedMs >= recentMs;
+      holders.set(owner, { workers: (known?.workers ?? 0) + workers.size, active });
+    }
+    return holders;
   }
 
   #pool(runnable: Runnable): Pool {

@@ -5,6 +5,8 @@ import type { HttpRequest, HttpResponse } from '../http/message.ts';
 export interface Runnable {
   /** Unique per deployment: `<project>-<environment>-<number>`; workers are never shared between two. */
   readonly id: string;
+  /** Project and environment, between which processes are shared fairly. Default: `id`. */
+  readonly owner?: string;
   /** Directory with the bundle's files. */
   readonly directory: string;
   /** Bundled routes module, relative to `directory`. */

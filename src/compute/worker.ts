@@ -10,13 +10,18 @@ import { rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
 import type { Timer } from '../base/clock.ts';
+import type { Fault } from '../status/fault.ts';
 import { workerEnvironment } from './environment.ts';
-import type { FromGuest, GuestFault, OpenRequest, ToGuest } from './ipc.ts';
+import type { LogLine } from './fault-line.ts';
+import type { FromGuest, GuestFault, GuestState, ToGuest } from './ipc.ts';
 import { WorkerLog } from './log.ts';
 import { cgroupKills, residentBytes, treeBytes } from './memory.ts';
 import { endFault, type KillReason, type WorkerEnd } from './outcome.ts';
 import { killGroup, spawnGuest } from './process.ts';
 import type { Room } from './room.ts';
+import { sampleStack } from './sample.ts';
+import { readGuestState } from './state.ts';
+import { loadFault } from './timeout.ts';
 import type { ComputeCall, Runnable } from './types.ts';
 
 const MEMORY_CHECK_MS = 50;
@@ -25,6 +30,10 @@ const MIB = 1_048_576;
 export interface WorkerRun {
   readonly token: string;
   readonly call: ComputeCall;
+  /** Monotonic. */
+  readonly begunMs: number;
+  /** It has reached code of the project. */
+  begun: boolean;
   /** What the guest told about this request. */
   report?: GuestFault;
 }
@@ -57,6 +66,8 @@ export class Worker {
   #child: ChildProcess | undefined;
   #phase: WorkerEnd['phase'] = 'boot';
   #killed: KillReason | undefined;
+  #late: Fault | undefined;
+  #reportToken: string | undefined;
   #report: GuestFault | undefined;
   #app: WorkerEnd['app'];
   #spawnError: Error | undefined;
@@ -87,7 +98,12 @@ export class Worker {
 
   /** Takes a request; the worker is watched more closely until `finish`. */
   begin(call: ComputeCall): WorkerRun {
-    const run: WorkerRun = { token: randomBytes(16).toString('base64url'), call };
+    const run: WorkerRun = {
+      token: randomBytes(16).toString('base64url'),
+      call,
+      begunMs: this.#room.clock.monotonicMs(),
+      begun: false,
+    };
     this.runs.set(run.token, run);
     this.served++;
     this.#watchMemory();
@@ -125,16 +141,30 @@ export class Worker {
     await Promise.race([this.#message((message) => message.t === 'done' && message.token === token), this.ended]);
   }
 
-  /** Open outgoing requests, or null when the guest's event loop does not answer in time. */
-  async outgoing(withinMs: number): Promise<readonly OpenRequest[] | null> {
+  /** Asks what a request, or loading, waits for. Settles when the guest's event loop turns. */
+  inquire(token?: string): { readonly alive: Promise<'alive'>; readonly state: Promise<GuestState> } {
     const n = Math.random();
-    const timeout = Promise.withResolvers<null>();
-    const timer = this.#room.clock.setTimer(withinMs, () => timeout.resolve(null));
-    this.#tell({ t: 'state', n });
-    const answer = this.#message((message) => message.t === 'state' && message.n === n);
-    const message = await Promise.race([answer, timeout.promise]);
-    timer.cancel();
-    return message?.t === 'state' && Array.isArray(message.open) ? message.open : null;
+    const alive = this.#message((message) => message.t === 'alive' && message.n === n).then(() => 'alive' as const);
+    const state = this.#message((message) => message.t === 'state' && message.n === n).then(readGuestState);
+    this.#tell({ t: 'state', n, ...(token === undefined ? {} : { token }) });
+    return { alive, state };
+  }
+
+  /** Where the main thread is, while it does not let the event loop turn. */
+  stackSample(withinMs: number): Promise<string | undefined> {
+    const { pid } = this;
+    if (pid === undefined || this.state === 'ended') return Promise.resolve(undefined);
+    const address = this.#log.inspector();
+    try {
+      process.kill(pid, 'SIGUSR1');
+    } catch {
+      return Promise.resolve(undefined);
+    }
+    return sampleStack(address, this.#room.clock, withinMs);
+  }
+
+  get phase(): WorkerEnd['phase'] {
+    return this.#phase;
   }
 
   /** What is known about a connection that broke: a report, the end of the process, or nothing in time. */
@@ -150,13 +180,19 @@ export class Worker {
    * life; the end of an app command may not, so there only time tells.
    */
   async #stillAlive(withinMs: number): Promise<null> {
-    if (this.runnable.app?.kind !== 'command') {
-      await this.outgoing(withinMs);
-      return null;
-    }
     const { promise, resolve } = Promise.withResolvers<null>();
-    this.#room.clock.setTimer(withinMs, () => resolve(null));
-    return promise;
+    const timer = this.#room.clock.setTimer(withinMs, () => resolve(null));
+    if (this.runnable.app?.kind !== 'command') void this.inquire().alive.then(() => resolve(null));
+    return promise.finally(() => timer.cancel());
+  }
+
+  tellFault(run: WorkerRun, { level, message }: LogLine): void {
+    this.#log.told(level, message, run);
+  }
+
+  /** Id of the request that a token stands for, also when it is over. */
+  requestOf(token: string): string | undefined {
+    return this.#log.requestOf(token);
   }
 
   lastLog(): string | undefined {
@@ -196,8 +232,16 @@ export class Worker {
     // Stragglers of the group hold the pipes open: they go first, then `close` comes with everything read.
     child.once('exit', () => child.pid !== undefined && killGroup(child.pid));
     child.once('close', (code, signal) => this.#end(code, signal));
-    this.#loadTimer = clock.setTimer(loadMs, () => this.state === 'starting' && this.kill('load-timeout'));
+    this.#loadTimer = clock.setTimer(loadMs, () => setImmediate(() => void this.#loadsTooLong()));
     this.#watchMemory();
+  }
+
+  async #loadsTooLong(): Promise<void> {
+    if (this.state !== 'starting') return;
+    const fault = await loadFault(this.#room, this);
+    if (this.state !== 'starting') return;
+    this.#late = fault;
+    this.kill('load-timeout');
   }
 
   #environment(): Record<string, string> {
@@ -213,6 +257,7 @@ export class Worker {
     else if (message.t === 'log') this.#log.line(message);
     else if (message.t === 'app-exit') this.#appExited(message);
     else if (message.t === 'fault') this.#reported(message);
+    else if (message.t === 'begun') this.#begun(message.token);
     for (const waiter of [...this.#waiters]) waiter(message);
   }
 
@@ -249,6 +294,11 @@ export class Worker {
     this.#killWithoutReason();
   }
 
+  #begun(token: string): void {
+    const run = this.runs.get(token);
+    if (run) run.begun = true;
+  }
+
   #reported({ token, dying, fault }: { token?: string; dying?: boolean; fault: GuestFault }): void {
     const [only] = this.runs.values();
     const run = token === undefined ? (this.runs.size === 1 ? only : undefined) : this.runs.get(token);
@@ -256,7 +306,11 @@ export class Worker {
     if (fault.kind === 'load-failed' && this.#phase === 'load') {
       this.#report = fault;
       this.#killWithoutReason();
-    } else if (dying) this.#report = fault;
+    } else if (dying) {
+      this.#report = fault;
+      this.#reportToken = token;
+      this.#log.lastWordsOf(token);
+    }
   }
 
   /** The process is of no use any more; how it ended is known already. */
@@ -284,6 +338,8 @@ export class Worker {
       signal,
       killed: this.#killed,
       report: this.#report,
+      reportToken: this.#reportToken,
+      late: this.#late,
       app: this.#app,
       stderr: this.#log.stderrTail(),
       cgroupKill: signal === 'SIGKILL' && cgroupKills() > this.#cgroupKillsBefore,

@@ -262,6 +262,15 @@ export const LIMITS = {
     doc: 'How long project code may work on one request.',
     min: 1,
   },
+  'compute.loadMs': {
+    default: 20_000,
+    unit: 'ms',
+    scope: 'installation',
+    at: 'worker, start until ready',
+    code: 539,
+    doc: 'How long a new worker may load its bundle.',
+    min: 1,
+  },
   'compute.reservedMs': {
     default: 250,
     unit: 'ms',

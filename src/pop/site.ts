@@ -108,6 +108,7 @@ export class Sites {
         ? null
         : {
             id: `${id}.v${version}`,
+            owner: `${ref.project}-${ref.environment}`,
             directory: known?.runnable?.directory ?? (await source.unpack(manifest, ref.manifest)),
             routes: server.routes,
             ...(server.app ? { app: server.app } : {}),

@@ -22,6 +22,7 @@ export const SMALL_LIMITS: ComputeLimits = {
   scheduleMs: 20_000,
   queueDepth: 100,
   responseMs: 20_000,
+  loadMs: 20_000,
   reservedMs: 250,
   requestBytes: 1_000_000,
   responseBytes: 1_000_000,

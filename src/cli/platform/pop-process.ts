@@ -269,6 +269,7 @@ function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
       scheduleMs: limits['compute.scheduleMs'],
       queueDepth: limits['compute.queueDepth'],
       responseMs: limits['compute.responseMs'],
+      loadMs: limits['compute.loadMs'],
       reservedMs: limits['compute.reservedMs'],
       requestBytes: limits['compute.requestBytes'],
       responseBytes: limits['compute.responseBytes'],
@@ -283,6 +284,7 @@ function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
     maxWorkers: compute.workers,
     prewarm: compute.prewarm,
     idleMs: compute.idleMs,
+    requestsPerWorker: compute.requestsPerWorker,
     // Not in the data directory: sockets lie in it, whose paths must be short.
     runDir: tmpdir(),
     onLog: (line) => log.write(line),

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type RequestListener, Server, type 
 import { connect, Server as NetServer } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import type { StartMessage } from '../ipc.ts';
-import { ownServers, within } from './context.ts';
+import { endRun, ownServers, runOf, within } from './context.ts';
 import { tell } from './link.ts';
 
 const LOOPBACK = ['127.0.0.1', '::1'] as const;
@@ -79,10 +79,11 @@ function attributeRequests(runHeader: string): void {
     const isRequest = event === 'request' && !ownServers.has(this);
     const token = isRequest ? takeToken(args[0] as IncomingMessage, runHeader) : undefined;
     if (token === undefined) return forward();
+    // A route handler that asks its own app: one request, which ends with the handler.
+    const inner = runOf(token) !== undefined;
+    if (!inner) tell({ t: 'begun', token });
     return within(token, (run) => {
-      (args[1] as ServerResponse).once('close', () => {
-        run.ended = true;
-      });
+      if (!inner) (args[1] as ServerResponse).once('close', () => endRun(run));
       return forward();
     });
   } as typeof emit;

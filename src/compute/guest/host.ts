@@ -3,7 +3,7 @@ import { Agent, request as httpRequest, type IncomingMessage, type RequestOption
 import type { GuestHost, GuestRequest, GuestResponse } from '../../router/protocol.ts';
 import type { BrokerReply, BrokerRequest, StartMessage } from '../ipc.ts';
 import { collect, frameHead, readFrame, withoutFields } from './frames.ts';
-import { ownAgents } from './outgoing.ts';
+import { ownAgents, watchPlatformCall } from './outgoing.ts';
 import { FAULT_REF } from './report.ts';
 
 const agent = new Agent({ keepAlive: true });
@@ -14,7 +14,7 @@ export const guestHost =
   (token: string): GuestHost => ({
     async proxy(backend, { method, url, protocol, headers, body }) {
       const head = { token, call: 'proxy', backend, method, url, protocol, headers } as const;
-      return (await askBroker(options.brokerPath, head, body))!;
+      return (await watchPlatformCall(method, backend, url, askBroker(options.brokerPath, head, body)))!;
     },
     asset: (path) => askBroker(options.brokerPath, { token, call: 'asset', path }, Buffer.alloc(0)),
     app: (request) => askApp(options, appHost, token, request),

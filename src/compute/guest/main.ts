@@ -7,21 +7,29 @@ import { startApp } from './app.ts';
 import { installConsole } from './console.ts';
 import { guestHost } from './host.ts';
 import { openLink, tell } from './link.ts';
-import { openRequests, watchOutgoing } from './outgoing.ts';
+import { watchOutgoing } from './outgoing.ts';
 import { describe, installReports } from './report.ts';
 import { abortRun, loadRouter, serveRoutes } from './routes.ts';
+import { watchSockets } from './sockets.ts';
+import { guestState } from './state.ts';
+import { watchTimers } from './timers.ts';
 
 delete process.env.NODE_COMPILE_CACHE;
 openLink(onMessage);
 installConsole();
 installReports();
 watchOutgoing();
+watchSockets();
+watchTimers();
 tell({ t: 'hello' });
 
 function onMessage(message: ToGuest): void {
   if (message.t === 'start') void start(message);
   else if (message.t === 'abort') abortRun(message.token);
-  else if (message.t === 'state') tell({ t: 'state', n: message.n, open: openRequests() });
+  else if (message.t === 'state') {
+    tell({ t: 'alive', n: message.n });
+    tell({ t: 'state', n: message.n, state: guestState(message.token) });
+  }
 }
 
 async function start(options: StartMessage): Promise<void> {

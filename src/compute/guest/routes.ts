@@ -18,7 +18,7 @@ import {
   type RouterProtocol,
 } from '../../router/protocol.ts';
 import type { GuestFault, RunReply, RunRequest, StartMessage } from '../ipc.ts';
-import { ownServers, type Run, within } from './context.ts';
+import { endRun, ownServers, type Run, within } from './context.ts';
 import { collect, withoutFields } from './frames.ts';
 import { tell } from './link.ts';
 import { describe } from './report.ts';
@@ -50,6 +50,7 @@ export function serveRoutes(
     const asked = readRun(request, options.runHeader);
     if (!asked || abandoned.delete(asked.token)) return void response.writeHead(403).end();
     const host = hostOf(asked.token);
+    tell({ t: 'begun', token: asked.token });
     within(asked.token, (run) => void answer({ options, router, host, asked, run, request, response }));
   });
   return new Promise((resolve, reject) => {
@@ -120,7 +121,7 @@ async function answer(exchange: Exchange): Promise<void> {
   } catch (error) {
     refuse(exchange, describe(error, 'uncaught'), figures());
   } finally {
-    run.ended = true;
+    endRun(run);
     running.delete(run.token);
     if (abortedWhileRunning.delete(run.token)) tell({ t: 'done', token: run.token });
   }
