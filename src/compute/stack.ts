@@ -2,7 +2,7 @@
  * Stacks of project code, for people: frames of Node, of the platform and of packages are left out when the
  * question is where in the project something was asked for. Positions are already those of the source map.
  */
-const LOCATION = /\(?((?:file:\/\/)?(?:\/|[A-Za-z]:[\\/])[^()]*?:\d+(?::\d+)?)\)?$/;
+const LOCATION = /(?:\s|\()((?:file:\/\/)?(?:\/|[A-Za-z]:[\\/])[^()]*?:\d+(?::\d+)?)\)?$/;
 const STACK_CHARS = 8_192;
 
 /** `src/api.ts:12:5`, or undefined when no frame is of the project. Packages are better than nothing. */

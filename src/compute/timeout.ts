@@ -85,8 +85,13 @@ async function told(room: Room, answer: Promise<GuestState>, question: Question)
   const timer = clock.setTimer(limits.reservedMs + PATIENCE_MS, () => inTime.resolve('starved'));
   const state = await Promise.race([answer, inTime.promise]);
   timer.cancel();
-  return state === 'starved' ? starved(question.ranMs) : waiting(state, question);
+  // An idle guest that the request never got to has had no time for it.
+  const unreached = question.run !== undefined && !question.run.begun && !isCommand(question.run);
+  return state === 'starved' || unreached ? starved(question.ranMs) : waiting(state, question);
 }
+
+/** Commands say nothing about their requests. */
+const isCommand = ({ call }: WorkerRun): boolean => call.runnable.app?.kind === 'command';
 
 type Silence = 'busy' | 'in-native-wait' | 'starved';
 

@@ -8,7 +8,7 @@ import { currentRun, here, type Place } from './context.ts';
 
 interface Watched {
   readonly startedMs: number;
-  host: string;
+  readonly host: string;
   lookedUp: boolean;
   token: string | undefined;
   place: Place | undefined;
@@ -27,17 +27,16 @@ export const managedSockets = new WeakSet<object>();
 export function watchSockets(): void {
   const { connect } = Socket.prototype;
   Socket.prototype.connect = function (this: ClientSocket, ...args: unknown[]) {
-    begin(this);
     const result = Reflect.apply(connect as (...all: unknown[]) => Socket, this, args);
-    const watched = open.get(this);
-    if (watched) watched.host = hostOf(args);
+    // Afterwards, because `connect` puts the original `write` back.
+    begin(this, hostOf(args));
     return result;
   } as typeof connect;
 }
 
-function begin(socket: ClientSocket): void {
+function begin(socket: ClientSocket, host: string): void {
   const watched: Watched = {
-    ...{ startedMs: performance.now(), host: '', lookedUp: false, token: currentRun()?.token },
+    ...{ startedMs: performance.now(), host, lookedUp: false, token: currentRun()?.token },
     ...{ place: here(), wroteMs: undefined, bytesRead: 0 },
   };
   open.set(socket, watched);
