@@ -29,7 +29,6 @@ export interface ConnectionOptions {
   readonly unreadBodyBytes: number;
   readonly clock: Clock;
   readonly hop: Hop;
-  readonly protocol: 'http' | 'https';
   readonly isDraining: () => boolean;
 }
 
@@ -47,6 +46,8 @@ const MOST_WAITING = 32;
 type ClientSocket = Duplex & {
   remoteAddress?: string;
   remotePort?: number;
+  /** On TLS sockets. */
+  encrypted?: boolean;
   bytesRead?: number;
   destroySoon?: () => void;
   resetAndDestroy?: () => unknown;
@@ -120,7 +121,7 @@ export class Connection implements ExchangeHost {
       incoming,
       outgoing,
       entered,
-      protocol: this.#options.protocol,
+      protocol: this.socket.encrypted === true ? 'https' : 'http',
       expectsContinue: arrival.expectation === 'continue',
       upgrade: arrival.upgrade,
       last: refusal !== null,

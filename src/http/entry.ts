@@ -12,7 +12,7 @@ export interface RequestHead {
   readonly method: string;
   /** Request target as received, one character per byte. */
   readonly target: string;
-  /** `major.minor`. */
+  /** `1.0`, `1.1`, or `2` for a stream of HTTP/2; llhttp may report others, which are refused. */
   readonly httpVersion: string;
   /** Flat `[name, value…]` lines as received, one character per byte. */
   readonly rawHeaders: readonly string[];
@@ -130,9 +130,11 @@ function splitPath(target: string): Target {
   return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
+const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2']);
+
 function checkFraming(head: RequestHead, seen: Survey, target: Target | null): Refused | null {
   const framing = (seenThing: string): Refused => refuse('request.framing', { seen: seenThing });
-  if (head.httpVersion !== '1.1' && head.httpVersion !== '1.0') return framing(`HTTP version ${head.httpVersion}`);
+  if (!VERSIONS.has(head.httpVersion)) return framing(`HTTP version ${head.httpVersion}`);
   const codings = seen.transferCodings;
   if (codings.length > 0) {
     if (codings.length > 1 || codings[0]!.toLowerCase() !== 'chunked') return framing('transfer coding not chunked');

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Fault } from '../status/fault.ts';
 import type { Entered } from './entry.ts';
 import { Fields } from './fields.ts';
-import { type FrameContext, frameResponse, serialiseHead } from './frame.ts';
+import { type FrameContext, frameResponse, type HttpVersion, serialiseHead } from './frame.ts';
 import type { HttpRequest, HttpResponse } from './message.ts';
 import { ClientLeft, type RequestBody } from './request-body.ts';
 import { type Delivery, send } from './send.ts';
@@ -17,7 +17,7 @@ export interface ServerExchange {
   /** Address of the peer, IPv4 without IPv6 wrapping; empty when it has already left. */
   readonly remoteAddress: string;
   readonly remotePort: number;
-  readonly httpVersion: '1.0' | '1.1';
+  readonly httpVersion: HttpVersion;
   /** Monotonic ms of the clock when the request head was complete. */
   readonly receivedAtMs: number;
   /** Aborted, with a `ClientLeft` as reason, when the client leaves before the answer has ended. */

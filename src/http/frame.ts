@@ -1,14 +1,16 @@
 /**
- * How a response is framed on an HTTP/1 connection (RFC 9112 sections 6 and 9): which lines of its head are the
+ * How a response is framed on a connection (RFC 9112 sections 6 and 9; in HTTP/2 frames do what chunks do): which lines of its head are the
  * connection's business, and whether the body is counted, chunked, ended by closing or absent. Pure.
  */
 import { STATUS_CODES } from 'node:http';
 import type { Fields } from './fields.ts';
 import type { Body, HttpResponse } from './message.ts';
 
+export type HttpVersion = '1.0' | '1.1' | '2.0';
+
 export interface FrameContext {
   readonly method: string;
-  readonly httpVersion: '1.0' | '1.1';
+  readonly httpVersion: HttpVersion;
   /** The connection ends with this response. */
   readonly close: boolean;
   /** Now, as an HTTP date, for a response without one. */
@@ -55,7 +57,7 @@ export function frameResponse(response: HttpResponse, context: FrameContext): Fr
     .clone()
     .deleteWhere((name) => CONNECTION_FIELDS.has(name) || (name === 'trailer' && !chunked)).raw;
   if (framing.kind === 'counted') head.push('Content-Length', String(framing.length));
-  if (chunked) head.push('Transfer-Encoding', 'chunked');
+  if (chunked && context.httpVersion === '1.1') head.push('Transfer-Encoding', 'chunked');
   const last = context.close || framing.kind === 'until-close';
   if (last) head.push('Connection', 'close');
   else if (context.httpVersion === '1.0') head.push('Connection', 'keep-alive');
@@ -82,10 +84,10 @@ function chooseFraming(response: HttpResponse, { method, httpVersion }: FrameCon
   const length = Buffer.isBuffer(body) ? body.length : declared;
   if (method === 'HEAD') return length === undefined ? { kind: 'none' } : { kind: 'counted', length };
   // Trailers exist only behind chunks; a response that declares its length has chosen against them.
-  if (trailers !== undefined && declared === undefined && httpVersion === '1.1') return { kind: 'chunked' };
+  if (trailers !== undefined && declared === undefined && httpVersion !== '1.0') return { kind: 'chunked' };
   if (body === null) return { kind: 'counted', length: 0 };
   if (length !== undefined) return { kind: 'counted', length };
-  return { kind: httpVersion === '1.1' ? 'chunked' : 'until-close' };
+  return { kind: httpVersion === '1.0' ? 'until-close' : 'chunked' };
 }
 
 /** Undefined when the field is absent or no single number. */

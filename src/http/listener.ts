@@ -80,7 +80,8 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-const DEFAULT_WRITE_IDLE_MS = 60_000;
+/** Longest time in which a client takes nothing of a response. */
+export const DEFAULT_WRITE_IDLE_MS = 60_000;
 const DEFAULT_UNREAD_BODY_BYTES = 256 * 1024;
 /** The parser counts target and fields together; it must never be the one who says that they are too large. */
 const PARSER_SLACK_BYTES = 64 * 1024;
@@ -105,7 +106,6 @@ export function createListener(options: ListenerOptions): Listener {
     unreadBodyBytes: limits.unreadBodyBytes ?? DEFAULT_UNREAD_BODY_BYTES,
     clock,
     hop: options.hop ?? 'client',
-    protocol: options.tls ? 'https' : 'http',
     isDraining: () => draining,
   };
 

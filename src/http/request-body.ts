@@ -2,7 +2,6 @@
  * A request body as the pipeline sees it: read on demand from the client, apart from the connection, so that ending
  * or failing one never cuts the other. `Expect: 100-continue` is answered by the first read.
  */
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Clock, Timer } from '../base/clock.ts';
 
@@ -23,14 +22,14 @@ export interface RequestBodyOptions {
 }
 
 export class RequestBody extends Readable {
-  readonly #source: IncomingMessage;
+  readonly #source: Readable;
   readonly #options: RequestBodyOptions;
   #started = false;
   #timer: Timer | undefined;
   #progressMs = 0;
   #waiting = false;
 
-  constructor(source: IncomingMessage, options: RequestBodyOptions) {
+  constructor(source: Readable, options: RequestBodyOptions) {
     super();
     this.#source = source;
     this.#options = options;

@@ -60,7 +60,8 @@ export async function serve(
 export async function echo(exchange: ServerExchange): Promise<void> {
   const { method, host, path, query, fields, protocol, body } = exchange.request;
   const text = body === null ? null : Buffer.isBuffer(body) ? body.toString('latin1') : await read(body);
-  const seen = { method, protocol, host, path, query, fields: fields.raw, body: text };
+  const { httpVersion } = exchange;
+  const seen = { method, protocol, httpVersion, host, path, query, fields: fields.raw, body: text };
   await exchange.respond({ status: 200, fields: new Fields(), body: Buffer.from(JSON.stringify(seen)) });
 }
 
