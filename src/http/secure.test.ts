@@ -7,7 +7,7 @@ import tls from 'node:tls';
 import { certificates } from '../../test/actors/certificates.ts';
 import { ManualClock } from '../../test/actors/manual-clock.ts';
 import { RawClient } from '../../test/actors/raw-client.ts';
-import { DEFAULT_TEST_LIMITS as LIMITS, echo, read } from '../../test/actors/served.ts';
+import { echo, DEFAULT_TEST_LIMITS as LIMITS, read } from '../../test/actors/served.ts';
 import { Fault } from '../status/fault.ts';
 import { Fields } from './fields.ts';
 import { ClientLeft, createListener, type Delivery, type ServerExchange } from './listener.ts';
@@ -278,7 +278,11 @@ describe('what is refused', () => {
   const cases: readonly (readonly [string, http2.OutgoingHttpHeaders, string])[] = [
     ['a target that is too long', { ':path': `/${'a'.repeat(8_192)}` }, 'request.url-bytes'],
     ['an authority that is no host', { ':path': '/', ':authority': 'a..b' }, 'host.syntax'],
-    ['a host that disagrees with the authority', { ':path': '/', ':authority': 'a.example', host: 'other.example' }, 'request.authority-mismatch'],
+    [
+      'a host that disagrees with the authority',
+      { ':path': '/', ':authority': 'a.example', host: 'other.example' },
+      'request.authority-mismatch',
+    ],
     ['a fragment', { ':path': '/#a' }, 'request.framing'],
     ['CONNECT', { ':method': 'CONNECT', ':authority': 'a.example:443' }, 'request.method'],
     ['cookies beyond their limit', { ':path': '/', cookie: 'c'.repeat(32_769) }, 'request.cookie-bytes'],

@@ -88,7 +88,10 @@ export function createSecureListener(options: SecureListenerOptions): SecureList
 export const contextOf = ({ cert, key }: Certificate): SecureContext =>
   createSecureContext({ cert, key, minVersion: 'TLSv1.2' });
 
-function sessionOptions({ handle, onFault, limits, hop = 'client' }: SecureListenerOptions['exchange'], clock: Clock): SessionOptions {
+function sessionOptions(
+  { handle, onFault, limits, hop = 'client' }: SecureListenerOptions['exchange'],
+  clock: Clock,
+): SessionOptions {
   return {
     handle,
     onFault,

@@ -68,7 +68,7 @@ function beginExchange(server: ServerExchange, settings: PopSettings, trusted: B
   exchange.preload = preload;
   exchange.upgradeTo = server.upgradeTo;
   const told = viaTrustedProxy && (request.fields.has('x-forwarded-proto') || request.fields.has('forwarded'));
-  return { exchange, enforceProtocol: settings.tls || told };
+  return { exchange, enforceProtocol: settings.tlsPort() !== undefined || told };
 }
 
 const challengeOf = ({ evidence }: Fault): [string, string][] =>

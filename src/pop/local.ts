@@ -39,8 +39,16 @@ function preflightAnswer({ plan, request }: Exchange): HttpResponse | null {
 function withoutSender(exchange: Exchange, settings: PopSettings, enforceProtocol: boolean): HttpResponse {
   const { request, client } = exchange;
   if (!enforceProtocol || client.protocol === 'https') throw new Fault({ cause: 'route.none', hop: settings.role });
-  const host = request.host.replace(/:\d+$/, '');
-  return redirectTo(`https://${host}${request.path}${request.query ? `?${request.query}` : ''}`, 301);
+  return redirectTo(
+    `https://${secureHost(request.host, settings.tlsPort())}${request.path}${request.query ? `?${request.query}` : ''}`,
+    301,
+  );
+}
+
+/** Who came to a port of their own choosing is sent to ours; whoever came to the usual one stays with the usual one. */
+function secureHost(host: string, tlsPort: number | undefined): string {
+  const name = host.replace(/:\d+$/, '');
+  return name === host || tlsPort === undefined || tlsPort === 443 ? name : `${name}:${tlsPort}`;
 }
 
 function redirectAnswer(action: Extract<Action, { kind: 'redirect' }>, { plan, request }: Exchange): HttpResponse {

@@ -52,7 +52,7 @@ function ofClient({ client, request, device }: Exchange): Partial<AccessRecord> 
     ip: client.ip,
     xff: text('x-forwarded-for'),
     ssl: client.protocol === 'https',
-    h2: false,
+    h2: client.httpVersion === '2.0',
     psh: false,
     met: request.method,
     hh: request.host,

@@ -44,8 +44,8 @@ export interface PopSettings {
   /** Told about failures that are nobody's but ours (530), with everything known. */
   readonly report: (message: string, error: unknown) => void;
   readonly trustedProxies: readonly string[];
-  /** Whether clients can choose between HTTP and HTTPS here. */
-  readonly tls: boolean;
+  /** Port of the TLS listener; undefined: clients cannot choose between HTTP and HTTPS here. */
+  readonly tlsPort: () => number | undefined;
   /** Fires when the POP drains: new requests are answered 545, endless answers end. */
   readonly drained: AbortSignal;
 }

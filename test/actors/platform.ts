@@ -41,6 +41,8 @@ export interface Site {
 export interface Platform extends AsyncDisposable {
   /** Port for clients. */
   readonly port: number;
+  /** Port for clients that speak TLS, where the configuration asks for one. */
+  readonly tlsPort: number | undefined;
   readonly control: { readonly url: string; readonly token: string };
   /** Address of the link listener, where a global POP runs. */
   readonly link: string | undefined;
@@ -109,6 +111,7 @@ export async function selvedge(...args: readonly string[]): Promise<CliResult> {
 
 interface Ready {
   readonly http: string | null;
+  readonly https?: string;
   readonly control: string | null;
   readonly token: string | null;
   readonly link?: string;
@@ -138,6 +141,7 @@ interface Init {
 class RunningPlatform implements Platform {
   readonly child: ChildProcess;
   readonly port: number;
+  readonly tlsPort: number | undefined;
   readonly control: Platform['control'];
   readonly link: string | undefined;
   readonly data: string;
@@ -149,6 +153,7 @@ class RunningPlatform implements Platform {
   constructor({ child, said, ready, port, home, data, keeps }: Init) {
     this.child = child;
     this.port = port;
+    this.tlsPort = ready.https === undefined ? undefined : Number(new URL(ready.https).port);
     this.control = { url: ready.control ?? '', token: ready.token ?? '' };
     this.link = ready.link;
     this.data = data;

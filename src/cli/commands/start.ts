@@ -58,11 +58,6 @@ function configOf({ io, text, options }: CommandContext): PlatformConfig {
       '--role compute: project code runs with the global POP; start that machine with --role global',
     );
   }
-  if (config.listen.tlsPort !== undefined) {
-    throw new UsageError(
-      'listen.tlsPort: this version serves plain HTTP; put a TLS proxy in front and list it in trustedProxies',
-    );
-  }
   return config;
 }
 
@@ -74,10 +69,11 @@ function announce(
   platform: RunningPlatform,
   example: Example | null,
 ): void {
-  const { http, control, link } = platform;
+  const { http, https, control, link } = platform;
   const ready = {
     ready: true,
     http,
+    ...(https === null ? {} : { https }),
     control: control?.url ?? null,
     token: control?.token ?? null,
     ...(link === null ? {} : { link }),
@@ -85,6 +81,7 @@ function announce(
   };
   const lines = [
     ...(http ? [`http     ${http}`] : []),
+    ...(https ? [`https    ${https}`] : []),
     ...(control ? [`control  ${control.url}   (token in ${config.data}/token)`] : []),
     ...(link ? [`link     ${link}`] : []),
     ...(example ? ['', `storefront   ${example.url}`, '', 'try:', `  ${example.curl}`] : []),

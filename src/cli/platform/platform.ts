@@ -11,12 +11,14 @@ import { Traffic, type TrafficDelta } from '../../telemetry/traffic.ts';
 import { loadLinkToken } from './link-token.ts';
 import { lockDataDir } from './lock.ts';
 import { logFiles, storyFiles } from './logs.ts';
-import type { PopSpec } from './spec.ts';
+import type { PopSpec, Ports } from './spec.ts';
 import { type SupervisedPop, supervisePop } from './supervisor.ts';
 
 export interface RunningPlatform {
   /** Address of the client-facing listener; null where none runs here. */
   readonly http: string | null;
+  /** Address of the TLS listener; null without `listen.tlsPort`. */
+  readonly https: string | null;
   readonly control: ControlAddress | null;
   /** Address of the link listener of a global POP. */
   readonly link: string | null;
@@ -76,8 +78,8 @@ async function start(
     : [];
   Object.assign(parts, { edges, global });
 
-  let httpPort = config.listen.port;
-  const control = runs('control') ? await composeControl(config, () => httpPort, traffic) : null;
+  let ports: Ports = { port: config.listen.port, tlsPort: config.listen.tlsPort };
+  const control = runs('control') ? await composeControl(config, () => ports, traffic) : null;
   parts.control = control;
   const address = control ? { url: control.url, token: await tokenOf(config) } : remoteControl(config);
   const ownSockets = control ? [{ host: config.control.host, port: control.port }] : socketsOf(config);
@@ -86,15 +88,16 @@ async function start(
   let link: string | null = config.pop.global ?? null;
   if (global) {
     globalSpec.resolve({ ...base, ...globalParts(config) });
-    const port = await global.ready;
+    const { port } = await global.ready;
     link = `http://${config.listen.linkHost}:${port}`;
     ownSockets.push({ host: config.listen.linkHost, port });
   }
   edgeSpec.resolve({ ...base, ...edgeParts(config, link) });
-  for (const edge of edges) httpPort = await edge.ready;
+  for (const edge of edges) ports = await edge.ready;
   if (control) await writeControlAddress(config.data, address);
   return {
-    http: edges.length > 0 ? `http://${hostForUrl(config.listen.host)}:${httpPort}` : null,
+    http: edges.length > 0 ? `http://${hostForUrl(config.listen.host)}:${ports.port}` : null,
+    https: edges.length > 0 && ports.tlsPort ? `https://${hostForUrl(config.listen.host)}:${ports.tlsPort}` : null,
     control: control ? address : null,
     link: global ? link : null,
     async stop() {
@@ -108,7 +111,7 @@ async function start(
     const processName = `${config.pop.name}-edge-${at + 1}`;
     const named = edgeSpec.promise.then((spec) => ({ ...spec, processName, prerenders: at === 0 }));
     if (at === 0) return named;
-    return named.then(async (spec) => ({ ...spec, listen: { ...spec.listen, port: await edges[0]!.ready } }));
+    return named.then(async (spec) => ({ ...spec, listen: { ...spec.listen, ...(await edges[0]!.ready) } }));
   }
 }
 
@@ -133,17 +136,18 @@ function edgeParts(
     identity: `edge-${config.pop.name}`,
     processName: `${config.pop.name}-edge`,
     link,
-    listen: { host: config.listen.host, port: config.listen.port, reusePort: config.pop.processes > 1 },
+    listen: {
+      host: config.listen.host,
+      port: config.listen.port,
+      tlsPort: config.listen.tlsPort,
+      reusePort: config.pop.processes > 1,
+    },
     compute: false,
     prerenders: true,
   };
 }
 
-async function composeControl(
-  config: PlatformConfig,
-  httpPort: () => number,
-  traffic: Traffic,
-): Promise<ControlServer> {
+async function composeControl(config: PlatformConfig, ports: () => Ports, traffic: Traffic): Promise<ControlServer> {
   return startControl({
     dataDir: config.data,
     token: await tokenOf(config),
@@ -151,12 +155,18 @@ async function composeControl(
     port: config.control.port,
     domain: config.domain,
     limits: config.limits,
-    publicUrl: (host) => `http://${host}${httpPort() === 80 ? '' : `:${httpPort()}`}`,
+    publicUrl: (host) => publicUrl(host, ports()),
     logs: logFiles(join(config.data, 'logs')),
     stories: storyFiles(config.data, config.limits['why.retentionHours']),
     branding: config.branding,
     metrics: () => traffic.text(),
   });
+}
+
+/** Where clients can choose, it is HTTPS that routes are written for. */
+function publicUrl(host: string, { port, tlsPort }: Ports): string {
+  if (tlsPort !== undefined) return `https://${host}${tlsPort === 443 ? '' : `:${tlsPort}`}`;
+  return `http://${host}${port === 80 ? '' : `:${port}`}`;
 }
 
 const tokenOf = async (config: PlatformConfig): Promise<string> => config.control.token ?? loadToken(config.data);

@@ -13,7 +13,6 @@ import type { Compute } from '../../compute/types.ts';
 import { type BlobSource, createBlobSource } from '../../control/blob-source.ts';
 import { openBlobStore } from '../../control/blobs.ts';
 import { type PurgeSink, startFeedClient } from '../../control/feed-client.ts';
-import { createListener } from '../../http/listener.ts';
 import type { HttpResponse } from '../../http/message.ts';
 import { createPop, type Pop } from '../../pop/pop.ts';
 import { AccessLog } from '../../telemetry/access-log.ts';
@@ -26,9 +25,10 @@ import { Prohibited } from '../../upstream/prohibited.ts';
 import { createUpstream } from '../../upstream/upstream.ts';
 import { version } from '../version.ts';
 import { bundleUnpacker } from './bundles.ts';
+import { Listeners } from './listeners.ts';
 import { storyDirectory } from './logs.ts';
 import { Prerenderer } from './prerender.ts';
-import type { FromPop, PopSpec, ToPop } from './spec.ts';
+import type { FromPop, PopSpec, Ports, ToPop } from './spec.ts';
 
 type Report = (message: string, error?: unknown) => void;
 
@@ -44,7 +44,7 @@ export function runPopProcess(): void {
     startPop(message.start).then(
       (pop) => {
         running = pop;
-        tell({ ready: { port: pop.port } });
+        tell({ ready: pop.ports });
       },
       (error: unknown) => tell({ failed: error instanceof Error ? error.message : String(error) }),
     );
@@ -58,7 +58,7 @@ async function end(running: RunningPop | undefined, graceMs: number): Promise<vo
 }
 
 interface RunningPop {
-  readonly port: number;
+  readonly ports: Ports;
   close(graceMs: number): Promise<void>;
 }
 
@@ -97,12 +97,13 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     },
     report,
     trustedProxies: config.trustedProxies,
-    tls: false,
+    tlsPort: () => listeners.ports.tlsPort,
     source: {
       manifest: async (sha256) => JSON.parse((await source.read(sha256)).toString()),
       unpack: bundleUnpacker(config.data, (sha256) => source.file(sha256)),
     },
   });
+  const listeners = new Listeners(spec, pop);
   let prerenderer: Prerenderer | null = null;
   let served: Snapshot | null = null;
   const purges = purgeSink(cache, (space) => {
@@ -117,33 +118,21 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   await Promise.race([feed.ready, feed.unreachable]);
   // What was purged while this process was away must not be served; without a control plane it serves what it has.
   await Promise.race([feed.purged, feed.unreachable]);
-  const listener = composeListener(spec, pop);
-  const { port } = await listener.listen(spec.listen).catch((error: Error) => {
-    throw listenError(error, spec);
-  });
-  if (role === 'global') prohibited.add({ host: spec.listen.host, port });
+  const ports = await listeners.listen();
+  if (role === 'global') prohibited.add({ host: spec.listen.host, port: ports.port });
   await feed.ready;
-  if (spec.prerenders) prerenderer = composePrerenderer(spec, port, source, report);
+  if (spec.prerenders) prerenderer = composePrerenderer(spec, ports, source, report);
   if (served) prerenderer?.take(served);
-  return { port, close: (graceMs) => closeAll(graceMs) };
+  return { ports, close: (graceMs) => closeAll(graceMs) };
 
   async function closeAll(graceMs: number): Promise<void> {
     pop.drain();
     await prerenderer?.close();
-    await listener.drain(graceMs);
+    await listeners.drain(graceMs);
     await feed.close();
     await Promise.allSettled([compute?.close(), upstream.close(), source.close(), logs.close()]);
     traffic.close();
   }
-}
-
-function listenError(error: NodeJS.ErrnoException, { role, listen: { host, port } }: PopSpec): Error {
-  const [what, option] = role === 'edge' ? ['client port', '--http-port'] : ['link port', '--set listen.linkPort=PORT'];
-  const where = `the ${what} ${host}:${port}`;
-  if (error.code === 'EADDRINUSE') return new Error(`${where} is in use; choose another with ${option}`);
-  if (error.code === 'EACCES')
-    return new Error(`${where} may not be opened by this user; choose another with ${option}`);
-  return new Error(`${where} cannot be opened (${error.code ?? error.message})`);
 }
 
 function followFeed(
@@ -189,15 +178,17 @@ function purgeSink(cache: Cache, emptied: (space: string) => void): PurgeSink {
   };
 }
 
-function composePrerenderer(spec: PopSpec, port: number, source: BlobSource, report: Report): Prerenderer {
+function composePrerenderer(spec: PopSpec, { port, tlsPort }: Ports, source: BlobSource, report: Report): Prerenderer {
   const { limits, branding, trustedProxies } = spec.config;
   // A proxy in front is there to speak TLS on the usual port; without one visitors come to this listener.
   const behindProxy = trustedProxies.length > 0;
+  const secure = behindProxy || tlsPort !== undefined;
+  const visited = tlsPort ?? port;
   const { host } = spec.listen;
   return new Prerenderer({
     origin: `http://${['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`,
-    protocol: behindProxy ? 'https' : 'http',
-    portSuffix: behindProxy || port === 80 ? '' : `:${port}`,
+    protocol: secure ? 'https' : 'http',
+    portSuffix: behindProxy || visited === (secure ? 443 : 80) ? '' : `:${visited}`,
     token: spec.linkToken,
     concurrency: limits['prerender.concurrency'],
     most: limits['prerender.requestsPerDeployment'],
@@ -206,27 +197,6 @@ function composePrerenderer(spec: PopSpec, port: number, source: BlobSource, rep
     report,
   });
 }
-
-function composeListener({ config, role }: PopSpec, pop: Pop) {
-  const { limits } = config;
-  return createListener({
-    handle: pop.handle,
-    onFault: pop.onFault,
-    hop: role === 'edge' ? 'client' : 'edge',
-    trustLink: role === 'global',
-    clock: systemClock,
-    limits: {
-      pathQueryBytes: limits['url.pathQueryBytes'],
-      cookieBytes: limits['request.cookieBytes'],
-      headerBytes: limits['request.headerBytes'],
-      headMs: limits['client.headMs'],
-      // Between POPs connections are kept longer than the edge's pool keeps them, so that the edge ends them.
-      idleMs: role === 'edge' ? limits['client.idleMs'] : LINK_IDLE_MS,
-    },
-  });
-}
-
-const LINK_IDLE_MS = 120_000;
 
 function composeUpstream({ config, role }: PopSpec, prohibited: Prohibited) {
   const { headerPrefix } = config.branding;

@@ -4,6 +4,13 @@ import type { ControlAddress } from '../../control/discovery.ts';
 import type { PopRole } from '../../pop/telemetry.ts';
 import type { TrafficDelta } from '../../telemetry/traffic.ts';
 
+/** Where a POP process listens; 0 picks a free one. */
+export interface Ports {
+  readonly port: number;
+  /** HTTPS for clients; undefined: none. */
+  readonly tlsPort?: number | undefined;
+}
+
 export interface PopSpec {
   readonly role: PopRole;
   /** Identity that clients see; the processes of one POP share it. */
@@ -15,7 +22,7 @@ export interface PopSpec {
   /** Global POP of an edge; null: this POP dials everything itself. */
   readonly link: string | null;
   readonly linkToken: string;
-  readonly listen: { readonly host: string; readonly port: number; readonly reusePort: boolean };
+  readonly listen: { readonly host: string; readonly reusePort: boolean } & Ports;
   /** Fills the store after a deployment; one process of a POP does. */
   readonly prerenders: boolean;
   /** Runs project code. */
@@ -28,7 +35,7 @@ export type ToPop = { readonly start: PopSpec } | { readonly drain: number };
 
 export type FromPop =
   | { readonly booted: true }
-  | { readonly ready: { readonly port: number } }
+  | { readonly ready: Ports }
   /** What was served since the last message of this kind. */
   | { readonly traffic: TrafficDelta }
   | { readonly failed: string };

@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import type { TrafficDelta } from '../../telemetry/traffic.ts';
-import { type FromPop, POP_PROCESS, type PopSpec, type ToPop } from './spec.ts';
+import { type FromPop, POP_PROCESS, type PopSpec, type Ports, type ToPop } from './spec.ts';
 
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const FIRST_PAUSE_MS = 50;
@@ -16,8 +16,8 @@ const ALIVE_MS = 3_600_000;
 const STEADY_MS = 10_000;
 
 export interface SupervisedPop {
-  /** Resolves with the port once it serves; rejects when it could not start. */
-  readonly ready: Promise<number>;
+  /** Resolves with the ports once it serves; rejects when it could not start. */
+  readonly ready: Promise<Ports>;
   /** Lets it finish what it has, then ends it; resolves when the process is gone. */
   stop(graceMs: number): Promise<void>;
 }
@@ -30,24 +30,24 @@ export interface SupervisorOptions {
 }
 
 /**
- * Forks at once, so that the process boots while `spec` is still being found out. Once it has served on a port, its
- * successors take the same one.
+ * Forks at once, so that the process boots while `spec` is still being found out. Once it has served on its ports,
+ * its successors take the same ones.
  */
 export function supervisePop(name: string, spec: Promise<PopSpec>, options: SupervisorOptions): SupervisedPop {
   return new Supervised(name, spec, options);
 }
 
 class Supervised implements SupervisedPop {
-  readonly ready: Promise<number>;
+  readonly ready: Promise<Ports>;
   readonly #name: string;
   readonly #spec: Promise<PopSpec>;
   readonly #options: SupervisorOptions;
   readonly #clock: Clock;
-  readonly #first = Promise.withResolvers<number>();
+  readonly #first = Promise.withResolvers<Ports>();
   /** While its only child is dead nothing else keeps this process alive. */
   readonly #alive = setInterval(() => {}, ALIVE_MS);
   #child: ChildProcess;
-  #port: number | undefined;
+  #ports: Ports | undefined;
   #stopping = false;
   #startedMs: number;
   #pauseMs = FIRST_PAUSE_MS;
@@ -96,25 +96,25 @@ class Supervised implements SupervisedPop {
   #hear(message: FromPop): void {
     if ('booted' in message) {
       this.#spec.then(
-        (spec) => this.#tell({ start: { ...spec, listen: { ...spec.listen, port: this.#port ?? spec.listen.port } } }),
+        (spec) => this.#tell({ start: { ...spec, listen: { ...spec.listen, ...this.#ports } } }),
         () => {},
       );
     } else if ('ready' in message) {
-      this.#port = message.ready.port;
-      this.#first.resolve(this.#port);
+      this.#ports = message.ready;
+      this.#first.resolve(this.#ports);
     } else if ('traffic' in message) {
       this.#options.onTraffic?.(message.traffic);
     } else {
       this.#first.reject(new Error(message.failed));
       // Of the first start the caller tells.
-      if (this.#port !== undefined) this.#options.report(`${this.#name} could not start: ${message.failed}`);
+      if (this.#ports !== undefined) this.#options.report(`${this.#name} could not start: ${message.failed}`);
       this.#child.kill('SIGKILL');
     }
   }
 
   #exited(code: number | null, signal: NodeJS.Signals | null, ending: string = signal ?? `exit code ${code}`): void {
     if (this.#stopping) return;
-    if (this.#port === undefined) {
+    if (this.#ports === undefined) {
       this.#first.reject(new Error(`${this.#name} ended while it started (${ending})`));
       return;
     }

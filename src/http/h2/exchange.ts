@@ -95,9 +95,7 @@ export class StreamExchange implements ServerExchange {
 
   inform(status: number, fields: Fields = new Fields()): void {
     if (this.#answered || this.#left || this.#stream.destroyed) return;
-    const lines: Record<string, string[] | number> = { ':status': status };
-    for (const [name, value] of fields) ((lines[name.toLowerCase()] ??= []) as string[]).push(value);
-    this.#stream.additionalHeaders(lines as never);
+    this.#stream.additionalHeaders({ ':status': status, ...linesByName(fields) });
   }
 
   async respond(response: HttpResponse): Promise<Delivery> {
@@ -220,9 +218,7 @@ export class StreamExchange implements ServerExchange {
   }
 
   #sendTrailers(trailers: () => Fields): void {
-    const fields: Record<string, string[]> = {};
-    for (const [name, value] of trailers()) (fields[name.toLowerCase()] ??= []).push(value);
-    this.#stream.sendTrailers(fields);
+    this.#stream.sendTrailers(linesByName(trailers()));
   }
 
   /** What is left of the request is not wanted: the client is told to stop without an error (RFC 9113 section 8.1). */
@@ -262,6 +258,9 @@ function linesOf({ status, head }: Framed): string[] {
   }
   return raw;
 }
+
+const linesByName = (fields: Fields): Record<string, string[]> =>
+  Object.fromEntries(fields.raw.filter((_, at) => at % 2 === 0).map((name) => [name.toLowerCase(), fields.all(name)]));
 
 function drop({ body }: HttpResponse): void {
   if (body === null || Buffer.isBuffer(body)) return;

@@ -117,13 +117,15 @@ export class StreamSession implements StreamHost {
     });
     const head = streamHead(raw);
     const verdict = checkEntry(head, this.#options.entryLimits);
-    const expectation = valueOf(head, 'expect')?.toLowerCase();
+    const expectation = fieldOf(head, 'expect')?.toLowerCase();
     const expectsContinue = expectation === '100-continue';
     let refusal: Fault | null = null;
     if (!verdict.ok) refusal = new Fault({ cause: verdict.cause, evidence: verdict.evidence, hop: this.hop });
     else if (expectation !== undefined && !expectsContinue)
       refusal = new Fault({ cause: 'request.expectation', hop: this.hop });
-    const entered: Entered = verdict.ok ? verdict : { ok: true, host: '', path: head.target, query: '', bodyLength: null };
+    const entered: Entered = verdict.ok
+      ? verdict
+      : { ok: true, host: '', path: head.target, query: '', bodyLength: null };
     const exchange = new StreamExchange({ host: this, stream, head, entered, expectsContinue });
     void (refusal ? this.#refuse(exchange, head, refusal) : this.#serve(exchange, head)).catch(() => exchange.abort());
   }
@@ -165,7 +167,7 @@ export class StreamSession implements StreamHost {
   }
 }
 
-function valueOf({ rawHeaders }: StreamHead, name: string): string | undefined {
+function fieldOf({ rawHeaders }: StreamHead, name: string): string | undefined {
   const at = rawHeaders.findIndex((line, index) => index % 2 === 0 && line === name);
   return at < 0 ? undefined : rawHeaders[at + 1];
 }
