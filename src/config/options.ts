@@ -136,7 +136,7 @@ const TREE: OptionTree<FileConfig> = {
   trustedProxies: option(
     kind.listOf(kind.cidr),
     [],
-    'Proxies in front whose `X-Forwarded-*`, `Forwarded` and `Proxy-Status` fields are believed.',
+    'Proxies in front whose `X-Forwarded-*` and `Forwarded` fields are believed.',
   ),
   upstream: {
     prohibited: option(

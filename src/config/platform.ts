@@ -77,7 +77,7 @@ export interface PlatformConfig {
     /** Bearer token; undefined: made at the first start and kept in the data directory. */
     readonly token: string | undefined;
   };
-  /** CIDR ranges whose `X-Forwarded-*`, `Forwarded` and `Proxy-Status` are believed. */
+  /** CIDR ranges whose `X-Forwarded-*` and `Forwarded` are believed. */
   readonly trustedProxies: readonly string[];
   readonly upstream: {
     /** CIDR ranges that no backend may be on (531). The platform's own sockets are added by itself. */

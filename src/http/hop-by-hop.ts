@@ -83,14 +83,26 @@ export function listsToken(fields: Fields, name: string, token: string): boolean
 const RESERVED_NAMES = new Set(['proxy-status', 'cache-status']);
 
 /**
- * Removes, in place, what only the platform may say: every `{prefix}-…`, Proxy-Status and Cache-Status.
+ * Removes, in place, what only the platform may say: every `{prefix}-…`, Proxy-Status and Cache-Status. Also spelled
+ * with underscores, which servers that hand fields on as variables (CGI) cannot tell apart from hyphens.
  * `prefixes` and `exceptions` are lower case; an exception ending in `*` stands for all names that start so.
  */
 export function stripReserved(fields: Fields, prefixes: readonly string[], exceptions: readonly string[] = []): Fields {
-  const reserved = (name: string): boolean =>
-    RESERVED_NAMES.has(name) || prefixes.some((prefix) => name.startsWith(`${prefix}-`));
+  const reserved = (spelled: string): boolean => {
+    const name = hyphenated(spelled);
+    return RESERVED_NAMES.has(name) || prefixes.some((prefix) => name.startsWith(`${prefix}-`));
+  };
   return fields.deleteWhere((name) => reserved(name) && !exceptions.some((exception) => covers(exception, name)));
 }
+
+const hyphenated = (name: string): string => (name.includes('_') ? name.replaceAll('_', '-') : name);
+
+/** Written by a proxy: in a request they come from us or from whom we believe, under whatever spelling. */
+const TOLD_BY_PROXIES = /^(?:x-(?:request-id|forwarded-[a-z]+)|cdn-loop|content-length|transfer-encoding)$/;
+
+/** Removes, in place, names with underscores that a server behind us would take for a field that we vouch for. */
+export const stripLookalikes = (fields: Fields): Fields =>
+  fields.deleteWhere((name) => name.includes('_') && TOLD_BY_PROXIES.test(hyphenated(name)));
 
 const covers = (exception: string, name: string): boolean =>
   exception.endsWith('*') ? name.startsWith(exception.slice(0, -1)) : name === exception;

@@ -116,7 +116,7 @@ export function takeReport(fields: Fields): LinkReport | null {
 }
 
 /** No link field of a client, an upstream or a worker is ever passed on. */
-export const isLinkField = (lowerName: string): boolean => lowerName.startsWith('selvedge-link');
+export const isLinkField = (lowerName: string): boolean => /^selvedge[-_]link/.test(lowerName);
 
 export function serialiseFault(fault: Fault): SerialisedFault {
   const error = fault.cause;

@@ -7,8 +7,9 @@ import type { FetchPlan } from '../cache/types.ts';
 import { appendPass } from '../http/cdn-loop.ts';
 import type { Fields } from '../http/fields.ts';
 import { appendForwarded, appendForwardedFor, appendVia } from '../http/forwarded.ts';
-import { forwardableFields, stripReserved } from '../http/hop-by-hop.ts';
+import { forwardableFields, stripLookalikes, stripReserved } from '../http/hop-by-hop.ts';
 import { normaliseAcceptEncoding } from '../http/negotiate.ts';
+import { continueTrace } from '../http/trace-context.ts';
 import type { Exchange } from './exchange.ts';
 import { isLinkField } from './link.ts';
 import type { PopSettings } from './settings.ts';
@@ -26,7 +27,7 @@ export type OutboundOptions = Pick<FetchPlan, 'whole' | 'ifNoneMatch' | 'ifModif
 export function outboundFields(exchange: Exchange, settings: PopSettings, plan: OutboundOptions): Fields {
   const { request, client, requestId } = exchange;
   const fields = stripReserved(forwardableFields(request.fields), settings.branding.reservedHeaderPrefixes);
-  fields.deleteWhere(isLinkField);
+  stripLookalikes(fields.deleteWhere(isLinkField));
   if (plan.whole) for (const name of SELECTION_FIELDS) fields.delete(name);
   if (plan.ifNoneMatch !== undefined) fields.set('if-none-match', plan.ifNoneMatch);
   if (plan.ifModifiedSince !== undefined) fields.set('if-modified-since', plan.ifModifiedSince);
@@ -41,6 +42,7 @@ export function outboundFields(exchange: Exchange, settings: PopSettings, plan: 
   // A proxy in front that told of the client in other words only: what it told is said here.
   appendForwarded(fields, { ip: fields.has('forwarded') ? peerIp : ip, host: request.host, protocol: client.protocol });
   appendVia(fields, client.httpVersion, settings.name);
+  continueTrace(fields);
   return appendPass(fields, CDN_ID);
 }
 
