@@ -129,14 +129,14 @@ class Scheduler implements Compute {
       const own = this.#queue.waitingOf(ticket.pool.owner);
       const isTheirs = others !== undefined && this.#queue.waitingOf(others.pool.owner) > own;
       const refused = isTheirs ? others : ticket;
-      this.#refuse(refused, this.#outOfWorkers(refused, 'queue-full', queueDepth));
+      this.#giveUp(refused, 'queue-full', queueDepth);
       if (refused === ticket) return;
     }
     this.#room.clock.setTimer(this.#room.growMs, () => this.#queue.has(ticket) && this.#grow(ticket.pool));
     ticket.timer = this.#room.clock.setTimer(scheduleMs, () => {
       // A worker that came free in the same turn still counts.
       this.#dispatch();
-      if (this.#queue.has(ticket)) this.#refuse(ticket, this.#outOfWorkers(ticket, 'queue-timeout', scheduleMs));
+      this.#giveUp(ticket, 'queue-timeout', scheduleMs);
     });
   }
 
@@ -144,6 +144,11 @@ class Scheduler implements Compute {
     if (this.#queue.delete(ticket)) ticket.refuse(reason);
   }
 
+  #giveUp(ticket: Ticket, kind: 'queue-full' | 'queue-timeout', value: number): void {
+    if (this.#queue.delete(ticket)) ticket.refuse(this.#outOfWorkers(ticket, kind, value));
+  }
+
+  /** What those who still wait and those who run look like to one who does not get through. */
   #outOfWorkers({ askedMs, pool }: Ticket, kind: 'queue-full' | 'queue-timeout', value: number): Fault {
     const nowMs = this.#room.clock.monotonicMs();
     return new Fault({
