@@ -28,14 +28,14 @@ function hanging(stage: ComputeStage, runnable: Runnable, count: number) {
 
 describe('an environment whose requests all hang', () => {
   test('neither takes the worker of another one nor its place in the queue', async () => {
-    await using stage = await computeStage({ maxWorkers: 4, limits: { queueDepth: 10 } });
+    await using stage = await computeStage({ maxWorkers: 4, limits: { queueDepth: 20 } });
     const [hung, well] = [await stage.project(FILES), await stage.project(FILES)];
     await Promise.all([stage.compute.prepare(hung), stage.compute.prepare(well)]);
     await hello(stage, well);
     const { faults, leave } = hanging(stage, hung, 60);
     const refused = await faultOf(Promise.race(faults).then((fault) => Promise.reject(fault)));
     assert.deepEqual([refused.code, refused.details], [541, 'queue-full']);
-    assert.equal(refused.evidence.waitingHere, 10);
+    assert.equal(refused.evidence.waitingHere, 20);
     for (let count = 0; count < 20; count++) assert.equal(await hello(stage, well), 'hello');
     const many = await Promise.all(Array.from({ length: 8 }, () => hello(stage, well)));
     assert.equal(many.length, 8, 'its requests find room in the full queue');
