@@ -7,12 +7,13 @@ const LAYERS: readonly (readonly string[])[] = [
   ['http', 'router', 'artifact', 'config', 'prefetch'],
   ['cache', 'upstream', 'compute'],
   ['pop', 'control', 'telemetry'],
-  ['cli'],
+  ['cli', 'lab'],
 ];
 /** Layer 1 rooms that may know each other, because one is the other's vocabulary. */
 const ALLOWED_SIBLINGS = new Set([
   'artifact>router',
   'telemetry>observe',
+  'cli>lab',
   'base>base',
   'status>base',
   'observe>status',

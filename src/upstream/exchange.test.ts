@@ -602,3 +602,27 @@ describe('nobody waits any more', () => {
     assert.equal((await third).response.status, 200);
   });
 });
+
+test('an upload that stalls after a pause of its client is timed like any other', async () => {
+  await using peer = await rawOrigin(async (connection) => {
+    await connection.received('first');
+    connection.socket.pause();
+  });
+  await using lab = await upstreamLab();
+  const body = new PassThrough();
+  const fields = ['Host', 'a.test', 'Content-Length', '64000000'];
+  const work = lab.fault(peer.port, { method: 'POST', body, fields });
+  let failed = false;
+  void work.then(() => {
+    failed = true;
+  });
+  body.write('first');
+  while (!peer.connections[0]?.text.includes('first')) await turns(1);
+  // All that there was has been sent; now comes more than the kernel takes.
+  body.write(Buffer.alloc(32_000_000));
+  while (!failed) {
+    await turns();
+    lab.clock.advance(LAB_LIMITS.writeIdleMs);
+  }
+  assert.equal((await work).why, 'upstream.send.timeout');
+});

@@ -309,7 +309,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#connection.close();
     // What was read of a request's body is gone, so nobody else can send it.
     if (this.#started && this.#call.body instanceof Readable) this.#call.body.destroy();
-    if (afterHead) this.#body?.destroy(ours ? trail.finalFault(reason) : toError(reason));
+    if (afterHead) this.#body?.fail(ours ? trail.finalFault(reason) : toError(reason));
     else this.#reject(this.#call.signal.aborted ? this.#call.signal.reason : new ExchangeFailure(reason, replayable));
   }
 

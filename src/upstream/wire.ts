@@ -46,7 +46,7 @@ export class Wire extends Duplex {
     socket.pause();
   }
 
-  /** A request goes out: its response may begin with `100 Continue`. `progress` is called when writing gets on. */
+  /** A request goes out: its response may begin with `100 Continue`. `progress` is called when writing begins and gets on. */
   beginExchange(progress: () => void): void {
     this.#sifting = true;
     this.#progress = progress;
@@ -89,7 +89,10 @@ export class Wire extends Duplex {
   }
 
   #send(buffers: Buffer[], done: WriteCallback): void {
+    const resumes = !this.sending;
     this.sending = true;
+    // From here on somebody has to watch whether the kernel takes them.
+    if (resumes) this.#progress?.();
     const pieces = takePieces(buffers);
     const written = (error?: Error | null): void => {
       // Nothing more can be written; what the peer still says is read until it ends.

@@ -7,6 +7,7 @@ import { DEPLOYMENTS } from './deployments.ts';
 import { DOMAINS } from './domains.ts';
 import { ENV } from './env.ts';
 import { INIT } from './init.ts';
+import { LAB } from './lab.ts';
 import { LOGS } from './logs.ts';
 import { PURGE } from './purge.ts';
 import { WHY } from './why.ts';
@@ -22,5 +23,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   LOGS,
   WHY,
   CODES_COMMAND,
+  LAB,
   CONFIG,
 ];

@@ -1,0 +1,156 @@
+/** Project code that fails: 534, 549, 532, 542, 539, 540, 541. Each handler is source text of the lab's project. */
+import type { Actor, Cause } from '../../status/causes.ts';
+import type { LabCase } from '../case.ts';
+import type { Scene } from '../scene.ts';
+import type { Seen } from '../seen.ts';
+
+const code = (cause: Cause, variant: string, how: string, handler: string, more: Partial<LabCase> = {}): LabCase => ({
+  cause,
+  variant,
+  how,
+  hop: 'compute',
+  handler,
+  ...more,
+});
+
+const ERRORS: readonly LabCase[] = [
+  code('compute.uncaught', 'throws', 'the handler throws', `() => { throw new Error('thrown'); }`),
+  code('compute.uncaught', 'rejects', 'the handler rejects', `async () => { await null; throw new Error('later'); }`),
+  code(
+    'compute.uncaught',
+    'timer-throws',
+    'a timer that the handler set throws',
+    `() => new Promise(() => { setTimeout(() => { throw new Error('in a timer'); }, 10); })`,
+  ),
+  code(
+    'compute.unhandled-rejection',
+    'unhandled-rejection',
+    'a promise that nobody waits for rejects',
+    `() => new Promise(() => { void Promise.reject(new Error('nobody waits')); })`,
+  ),
+  code(
+    'compute.malformed',
+    'status',
+    'the handler answers with the status 42',
+    '(req, res) => { res.statusCode = 42; }',
+  ),
+  code(
+    'compute.malformed',
+    'line-break',
+    'the handler puts a line break into a header',
+    `(req, res) => { res.setHeader('x-bad', 'a\\r\\nb: c'); }`,
+  ),
+  code(
+    'compute.malformed',
+    'wrong-type',
+    'the handler puts an object where the status belongs',
+    '(req, res) => { res.statusCode = {}; }',
+  ),
+  code('compute.exited', 'exits', 'the handler ends the process', '() => process.exit(3)', { details: 'exit code=3' }),
+  code('compute.exited', 'exits-well', 'the handler ends the process as if all were well', '() => process.exit(0)', {
+    details: 'exit code=0',
+  }),
+  code('compute.exited', 'signal', 'the process kills itself', `() => process.kill(process.pid, 'SIGKILL')`, {
+    details: 'signal=SIGKILL',
+  }),
+  code(
+    'compute.crashed',
+    'exits',
+    'the handler ends the process, where that has a code of its own',
+    '() => process.exit(3)',
+    {
+      details: 'exit code=3',
+      world: 'tight',
+      alone: true,
+    },
+  ),
+];
+
+const SIZES: readonly LabCase[] = [
+  code(
+    'compute.body-bytes',
+    'one-piece',
+    'the body is one byte too large',
+    `(req, res) => { res.body = 'x'.repeat(100_001); }`,
+  ),
+  code(
+    'compute.header-count',
+    'response-lines',
+    'the answer has 71 header lines',
+    `(req, res) => { for (let at = 0; at < 71; at++) res.setHeader('x-' + at, '1'); }`,
+  ),
+  code(
+    'compute.header-bytes',
+    'response-bytes',
+    'the header lines of the answer are larger than 64 KB',
+    `(req, res) => { res.setHeader('a', 'x'.repeat(65_536)); }`,
+  ),
+  code(
+    'compute.cookie-bytes',
+    'response-cookies',
+    'the cookies of the answer are larger than 32 KB',
+    `(req, res) => { res.setHeader('set-cookie', 'a=' + 'x'.repeat(32_768)); }`,
+  ),
+];
+
+/** Why a worker did not answer in time; each is a variant of its own. */
+const late = (variant: string, how: string, handler: string, acts: Actor, more: Partial<LabCase> = {}): LabCase =>
+  code('compute.timeout', variant, how, handler, { details: variant, acts, ...more });
+
+const LATE: readonly LabCase[] = [
+  late('never-answered', 'the handler waits for what never happens', '() => new Promise(() => {})', 'project'),
+  late('loop-blocked', 'the handler runs in a circle', '() => { for (;;); }', 'project'),
+];
+
+const MEMORY: readonly LabCase[] = [
+  code(
+    'compute.memory',
+    'heap',
+    'the handler fills the heap',
+    '() => { const all = []; for (;;) all.push(new Array(1000).fill(all.length)); }',
+    { details: 'oom' },
+  ),
+  code(
+    'compute.memory',
+    'buffers',
+    'the handler fills memory with buffers, which no heap limit covers',
+    `async () => { const all = []; for (;;) { all.push(Buffer.alloc(32_000_000, 1)); await new Promise((go) => setTimeout(go, 5)); } }`,
+    { details: 'oom' },
+  ),
+];
+
+const SLOW = `(req) => new Promise((done) => setTimeout(done, req.path.includes('/busy') ? 2_500 : 0))`;
+
+const QUEUES: readonly LabCase[] = [
+  code('compute.queue-timeout', 'queue-timeout', 'the only worker is busy for longer than anybody waits', SLOW, {
+    world: 'tight',
+    alone: true,
+    async provoke(scene) {
+      const busy = await busyWorker(scene, 1);
+      const seen = await scene.ask({ path: `${scene.path}/waiting` });
+      await Promise.all(busy);
+      return seen;
+    },
+  }),
+  code('compute.queue-full', 'queue-full', 'the only worker is busy and the queue is full', SLOW, {
+    world: 'tight',
+    alone: true,
+    async provoke(scene) {
+      const busy = await busyWorker(scene, 2);
+      const seen = await scene.ask({ path: `${scene.path}/one-too-many` });
+      await Promise.all(busy);
+      return seen;
+    },
+  }),
+];
+
+/** The only worker has a request, and as many others wait for it as `asked` says. */
+async function busyWorker(scene: Scene, asked: number): Promise<Promise<Seen>[]> {
+  // Whatever was there before is over, and the worker is up.
+  while ((await scene.beside({ path: `${scene.path}/idle` })).status !== 200);
+  const busy = Array.from({ length: asked }, (_, at) => scene.beside({ path: `${scene.path}/busy-${at}` }));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return busy;
+}
+
+export const COMPUTE: readonly LabCase[] = [...ERRORS, ...SIZES, ...LATE, ...MEMORY, ...QUEUES];
