@@ -53,12 +53,15 @@ export function redactUrl(text: string): string {
   );
 }
 
+/** `accessToken` as `access_Token`, so that words are told apart. */
 function decoded(name: string): string {
+  let plain = name.replaceAll('+', ' ');
   try {
-    return decodeURIComponent(name.replaceAll('+', ' '));
+    plain = decodeURIComponent(plain);
   } catch {
-    return name;
+    // Not percent-encoded: its name is what it looks like.
   }
+  return plain.replace(/([a-z])([A-Z])/g, '$1_$2');
 }
 
 export type SecretValues = readonly (readonly [name: string, value: string])[];
@@ -87,12 +90,14 @@ export function redactValue(value: unknown, secrets: SecretValues = [], depth = 
 }
 
 export function redactText(text: string, secrets: SecretValues = []): string {
-  let clean = text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}… (${text.length} characters)` : text;
+  // Cut behind the longest secret that may begin within what stays.
+  let clean = text.slice(0, 2 * MOST_TEXT);
   for (const [name, value] of secrets) {
     if (value.length < SHORTEST_SECRET) continue;
     for (const form of formsOf(value)) clean = clean.replaceAll(form, `[secret ${name}]`);
   }
-  return clean.replace(CREDENTIAL_IN_TEXT, '$1 [redacted]').replace(USER_IN_URL, '$1[redacted]@');
+  clean = clean.replace(CREDENTIAL_IN_TEXT, '$1 [redacted]').replace(USER_IN_URL, '$1[redacted]@');
+  return text.length > MOST_TEXT ? `${clean.slice(0, MOST_TEXT)}… (${text.length} characters)` : clean;
 }
 
 /** As it is, and as it stands in an address. */

@@ -2,7 +2,11 @@
  * The parts of a request's story put together: what the outermost hop tells, with the inner hops where their link
  * calls are. A client may use an id more than once; every use is a telling of its own.
  */
+
+import { type Actor, CAUSES, type Cause } from '../status/causes.ts';
+import type { Hop } from '../status/fault.ts';
 import type { LoggedAccess } from './log-fields.ts';
+import { redactUrl } from './redact.ts';
 import { STORY_FORMAT, type Story, type StoryEnd } from './story.ts';
 
 export interface Telling {
@@ -62,7 +66,7 @@ export function storyOfLine(line: LoggedAccess): Story {
     requestId: text('rid'),
     span: '',
     hop: 'edge',
-    pop: 'edge',
+    pop: '',
     atMs: number('timestamp'),
     durationMs: Number(/(?:^|,)eh=(\d+)/.exec(timings)?.[1] ?? 0),
     end: endOfLine(line),
@@ -73,10 +77,11 @@ export function storyOfLine(line: LoggedAccess): Story {
       protocol: number('ssl') === 1 ? 'https' : 'http',
       httpVersion: text('h2') === '1' ? '2' : '1.1',
     },
-    request: { method: text('met'), host: text('hh'), url: text('url'), fields: fieldsOfLine(line) },
+    request: { method: text('met'), host: text('hh'), url: redactUrl(text('url')), fields: fieldsOfLine(line) },
     ...deployment,
     ...(routes === '' ? {} : { routes: routes.split(';') }),
     ...cacheOfLine(line),
+    ...faultOfLine(line),
     timings,
     statuses: text('xms'),
   };
@@ -84,6 +89,18 @@ export function storyOfLine(line: LoggedAccess): Story {
 
 const endOfLine = (line: LoggedAccess): StoryEnd =>
   line.done === '1' ? 'sent' : line.code === undefined || line.fault === undefined ? 'client-left' : 'cut';
+
+function faultOfLine({ fault, hop, act, pstat }: LoggedAccess): Pick<Story, 'fault'> {
+  if (fault === undefined || !Object.hasOwn(CAUSES, fault)) return {};
+  const { code, phase, acts } = CAUSES[fault as Cause];
+  const details = /;\s*details="(?:\d{3} )?([^"]*)"/.exec(String(pstat ?? ''))?.[1];
+  return {
+    fault: {
+      ...{ code, phase, cause: fault as Cause, hop: (hop ?? 'edge') as Hop, acts: (act ?? acts) as Actor },
+      ...(details ? { details } : {}),
+    },
+  };
+}
 
 function fieldsOfLine(line: LoggedAccess): Story['request']['fields'] {
   const known = [
@@ -93,7 +110,7 @@ function fieldsOfLine(line: LoggedAccess): Story['request']['fields'] {
     ['x-forwarded-for', line.xff],
   ] as const;
   return known.flatMap(([name, value]) =>
-    value === undefined || value === '' ? [] : [[name, String(value)] as const],
+    value === undefined || value === '' ? [] : [[name, redactUrl(String(value))] as const],
   );
 }
 
@@ -106,7 +123,7 @@ function cacheOfLine(line: LoggedAccess): Pick<Story, 'cache'> {
       level,
       metric: hit ? 'hit' : 'miss',
       status: String(line.cs),
-      reason: hit ? `answered from the cache of level ${level}` : '',
+      reason: '',
       verdict: '',
       ...(line.ckh ? { hash: String(line.ckh) } : {}),
       ...(line.ttl === undefined || line.ttl === '' ? {} : { ttlSeconds: Number(line.ttl) }),

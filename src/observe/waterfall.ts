@@ -43,7 +43,7 @@ function hopBars(story: Story, depth: number, offsetMs: number, innerOf: Inner):
   const endMs = offsetMs + story.durationMs;
   const after = story.end === 'afterwards';
   const hop: Bar = {
-    label: after ? 'afterwards' : `${story.hop} ${story.pop}`,
+    label: after ? 'afterwards' : `${story.hop} ${story.pop}`.trimEnd(),
     depth,
     startMs: offsetMs,
     endMs,

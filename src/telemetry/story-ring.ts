@@ -37,7 +37,7 @@ export class StoryRing {
       retentionHours,
       fileBytes,
       totalBytes: ringBytes,
-      bufferBytes: Math.min(bufferBytes, MOST_BUFFER_BYTES, fileBytes),
+      bufferBytes: Math.min(bufferBytes, MOST_BUFFER_BYTES, Math.max(fileBytes, Math.floor(ringBytes / 4))),
       fileMinutes: Math.min(60, (retentionHours * 60) / FILES),
     };
     this.#files = {

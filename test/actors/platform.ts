@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { RequestView, TellingView } from '../../src/observe/request-view.ts';
 import { type CliResult, cliHere, finished } from './cli.ts';
 import { type Answer, type Ask, ask, openClient } from './client.ts';
 import { isAlive } from './project-bundle.ts';
@@ -58,6 +59,8 @@ export interface Platform extends AsyncDisposable {
   log(requestId: string): Promise<LogLine>;
   /** All lines of a request that are there now. */
   logs(requestId: string, kind?: 'access' | 'server' | 'all'): Promise<LogLine[]>;
+  /** What the Control API tells of a request; waits until it tells what is `expected` of its newest use. */
+  why(requestId: string, expected?: (telling: TellingView) => boolean): Promise<TellingView>;
   /** Access records of a request as they stand in the files: for a machine without a control plane. */
   records(requestId: string): LogLine[];
   /** Processes of the platform whose command line has the word, workers included. */
@@ -210,6 +213,18 @@ class RunningPlatform implements Platform {
     return until(`an access record of ${requestId}`, async () => (await this.logs(requestId, 'access'))[0]);
   }
 
+  why(requestId: string, expected: (telling: TellingView) => boolean = () => true): Promise<TellingView> {
+    return until(`the story of ${requestId}`, async () => {
+      const response = await fetch(`${this.control.url}/v1/requests/${encodeURIComponent(requestId)}`, {
+        headers: { authorization: `Bearer ${this.control.token}` },
+      });
+      if (response.status === 404) return undefined;
+      assert.equal(response.status, 200);
+      const [newest] = ((await response.json()) as RequestView).tellings;
+      return newest && isTold(newest) && expected(newest) ? newest : undefined;
+    });
+  }
+
   records(requestId: string): LogLine[] {
     const directory = join(this.data, 'logs');
     const files = readdirSync(directory).filter((name) => name.includes('access'));
@@ -241,6 +256,9 @@ class RunningPlatform implements Platform {
     return this.stop();
   }
 }
+
+/** The access log may be written a moment earlier; of a plain hit there is nothing else. */
+const isTold = ({ source, story }: TellingView): boolean => source === 'story' || story.cache?.metric === 'hit';
 
 /** Children, their children and so on. */
 export function descendants(pid: number): number[] {

@@ -51,11 +51,18 @@ function headline(view: TellingView, page: Page): string[] {
     ...wrap(`${why.detail}${late}${afterwards}${note}`, page.width - 2).map((line) => `  ${line}`),
     ...entry(page, 'where', `${why.hop}, ${why.phase}`),
     ...entry(page, 'next move', `${why.who}. ${why.remedy}`),
-    ...(why.limit === undefined ? [] : entry(page, 'limit', `limits.${why.limit}`)),
+    ...(why.limit === undefined ? [] : entry(page, 'limit', `limits.${why.limit}${limitFigures(fault)}`)),
   ];
 }
 
-const FROM_LOG = 'Its story is not there any more; this is what the access log has.';
+/** What the limit is, and what was seen. */
+function limitFigures(fault: StoryFault | undefined): string {
+  const { value, limitMs, seen } = fault?.evidence ?? {};
+  const is = value ?? (limitMs === undefined ? undefined : `${limitMs} ms`);
+  return `${is === undefined ? '' : ` = ${is}`}${seen === undefined ? '' : `, seen: ${seen}`}`;
+}
+
+const FROM_LOG = 'Its story is not there; this is what the access log has.';
 
 /** How a request went that did not fail. */
 function sentence({ story, inner }: TellingView): string {
@@ -126,7 +133,7 @@ function cacheEntry({ cache }: Story, before: StoryCache | undefined, page: Page
   if (!cache) return [];
   const { level, metric, status, reason, verdict, key, hash, ageSeconds, ttlSeconds, coalescedMs, filledBy } = cache;
   const facts = [
-    status && `${status}${reason && reason !== status ? `: ${reason}` : ''}`,
+    metric !== 'hit' && status && `${status}${reason && reason !== status ? `: ${reason}` : ''}`,
     status === '' && reason,
     ageSeconds !== undefined && `age ${ageSeconds} s`,
     ttlSeconds !== undefined && `${ttlSeconds} s to live`,
@@ -203,10 +210,14 @@ function faultOf(view: TellingView): StoryFault | undefined {
   return all.findLast(({ cause }) => cause === view.explanation?.cause) ?? all[0];
 }
 
+/** In the line about the limit, or with the attempt. */
+const TOLD_ABOVE = new Set(['limit', 'value', 'limitMs', 'seen', 'address', 'bodyBytes']);
+
 function evidenceEntries(view: TellingView, page: Page): string[] {
   const fault = faultOf(view);
   if (!fault) return [];
-  const facts = flat({ ...fault.parameters, ...fault.evidence });
+  const worker = parts(view).find(({ run }) => run)?.run?.worker;
+  const facts = flat(fault.evidence).filter(([name, value]) => !TOLD_ABOVE.has(name) && value !== worker);
   const short = facts.filter(([, value]) => !value.includes('\n'));
   const long = facts.filter(([, value]) => value.includes('\n'));
   const stack =
