@@ -49,6 +49,8 @@ export interface GuestRequest extends GuestMessage {
   /** Path with query, as the upstream would see it. */
   readonly url: string;
   readonly protocol: 'http' | 'https';
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
 }
 export interface GuestResponse extends GuestMessage {
   readonly status: number;

@@ -59,14 +59,18 @@ export function serveRoutes(
   });
 }
 
-const running = new Set<string>();
+/** With what tells the handler that nobody waits any more. */
+const running = new Map<string, AbortController>();
 /** Aborted before they arrived. */
 const abandoned = new Set<string>();
 const abortedWhileRunning = new Set<string>();
 
 export function abortRun(token: string): void {
-  if (running.has(token)) abortedWhileRunning.add(token);
-  else {
+  const run = running.get(token);
+  if (run) {
+    abortedWhileRunning.add(token);
+    run.abort();
+  } else {
     abandoned.add(token);
     tell({ t: 'done', token });
   }
@@ -91,7 +95,8 @@ function readRun(request: IncomingMessage, runHeader: string): RunRequest | null
 async function answer(exchange: Exchange): Promise<void> {
   const { router, asked, host, run, request, options } = exchange;
   const startedMs = performance.now();
-  running.add(run.token);
+  const nobodyWaits = new AbortController();
+  running.set(run.token, nobodyWaits);
   const marks: Marks = {};
   const timings = new Map<string, number | null>();
   const figures = () => ({
@@ -105,7 +110,7 @@ async function answer(exchange: Exchange): Promise<void> {
     const result = await router.run({
       routeId: asked.routeId,
       params: asked.params,
-      request: await guestRequest(request, asked, options.runHeader),
+      request: { ...(await guestRequest(request, asked, options.runHeader)), signal: nobodyWaits.signal },
       host,
       mark: (metric, ms) => {
         marks[metric] = Math.round((marks[metric] ?? 0) + ms);

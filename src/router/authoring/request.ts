@@ -18,6 +18,8 @@ export class Request {
   /** Names in lower case. */
   readonly headers: Record<string, HeaderValue>;
   readonly protocol: 'http' | 'https';
+  /** Aborted when nobody waits for the answer any more: pass it on to what you call. */
+  readonly signal: AbortSignal | undefined;
   #body: Buffer;
 
   constructor(
@@ -26,6 +28,7 @@ export class Request {
     this.method = init.method ?? 'GET';
     this.url = init.url ?? '/';
     this.protocol = init.protocol ?? 'https';
+    this.signal = init.signal;
     this.params = init.params ?? {};
     this.headers = Object.create(null) as Record<string, HeaderValue>;
     this.#body = init.body ?? Buffer.alloc(0);
@@ -93,6 +96,8 @@ export class Request {
   on(event: string, callback: (chunk?: Buffer) => void): this {
     if (event === 'data' && this.#body.length > 0) queueMicrotask(() => callback(this.#body));
     if (event === 'end') queueMicrotask(() => queueMicrotask(() => callback()));
+    if (event === 'close' || event === 'aborted')
+      this.signal?.addEventListener('abort', () => callback(), { once: true });
     return this;
   }
 

@@ -12,6 +12,7 @@ export function toWebRequest(request: Request): globalThis.Request {
   return new globalThis.Request(new URL(url, `${protocol}://${host}`), {
     method,
     headers: fields,
+    ...(request.signal ? { signal: request.signal } : {}),
     ...(hasBody ? { body: new Uint8Array(body) } : {}),
   });
 }
