@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { projectDir } from '../../test/actors/project-dir.ts';
+import { compileRoutes } from '../router/match.ts';
 import { type BuildOptions, buildProject } from './build.ts';
 import { describeProblem } from './problems.ts';
 
@@ -142,6 +143,24 @@ describe('a build', () => {
     assert.deepEqual(refused.problems.errors.map(describeProblem), [
       "routes.js:2: 'public/out' leads out of the project. Put the files below the project directory",
     ]);
+  });
+
+  test('answers a file under its name as an address spells it', async (t) => {
+    const names = ['what?.txt', '100%25.txt', 'has#hash.txt', 'back\\slash.txt', 'grün (1).txt'];
+    const files = Object.fromEntries(names.map((name) => [`public/${name}`, name]));
+    const { manifest } = await built(t, { 'routes.js': routes(".static('public')"), ...files });
+    const { match } = compileRoutes(manifest.routes);
+    const ask = (path: string) =>
+      match({
+        method: 'GET',
+        protocol: 'http',
+        path,
+        query: '',
+        fields: new Map<string, string>(),
+        enforceProtocol: false,
+      });
+    for (const name of names) assert.equal(ask(`/${encodeURIComponent(name)}`)[0]?.route.file, name);
+    assert.deepEqual(ask('/what'), []);
   });
 
   test('leaves out names that are not UTF-8, and says so', async (t) => {

@@ -81,9 +81,12 @@ function statOf(path: string): Stats | undefined {
 /** Patterns that a file answers: its own name, and for an `index.html` its directory. */
 export function pathsOf(file: string, options: StaticOptions): string[] {
   if (options.paths) return [options.paths(file)].flat().map((path) => (path.startsWith('/') ? path : `/${path}`));
-  const own = `/${escapePattern(file)}`;
+  const own = `/${escapePattern(spelledInPath(file))}`;
   return /(^|\/)index\.html?$/.test(file) ? [own, own.replace(/\/?index\.html?$/, '') || '/'] : [own];
 }
+
+/** These mean something else in a path, so that a name that has them is asked for with them escaped. */
+const spelledInPath = (file: string): string => file.replace(/[%?#\\]/g, encodeURIComponent);
 
 /** Project-relative spelling of a path that a project wrote: no `./`, no leading or trailing slash. */
 export const projectPath = (path: string): string =>
