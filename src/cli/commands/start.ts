@@ -4,7 +4,7 @@ import { type ConfigOverride, loadConfig, parseOverride } from '../../config/loa
 import { optionsHelp } from '../../config/options.ts';
 import type { PlatformConfig } from '../../config/platform.ts';
 import { type CommandContext, CommandFailed, type CommandSpec, UsageError } from '../command.ts';
-import type { Example } from '../platform/example.ts';
+import type { Example, StartingExample } from '../platform/example.ts';
 import { type RunningPlatform, startPlatform } from '../platform/platform.ts';
 import { stopRequested } from '../platform/stop.ts';
 
@@ -23,23 +23,35 @@ async function start(context: CommandContext): Promise<number> {
   const report = (message: string): void => io.err(`${message}\n`);
   const giveUp = new AbortController();
   void stop.then(() => giveUp.abort());
-  const platform = await startPlatform(config, { report, signal: giveUp.signal }).catch((error: Error) => {
-    if (giveUp.signal.aborted) return null;
-    throw new CommandFailed(error.message, [], error);
-  });
-  if (platform === null) return 0;
-  let example: Example | null = null;
+  const starting = startPlatform(config, { report, signal: giveUp.signal });
+  // The builder comes along with it, which a platform does not need.
+  const example = flag('example') ? (await import('../platform/example.ts')).startExample(config, io) : null;
   try {
-    // Brings the builder along, which a platform does not need.
-    if (flag('example')) example = await (await import('../platform/example.ts')).startExample(config, platform, io);
-    announce(context, config, platform, example);
-    await stop;
-    io.err('draining\n');
+    const platform = await starting.catch((error: Error) => {
+      if (giveUp.signal.aborted) return null;
+      throw new CommandFailed(error.message, [], error);
+    });
+    if (platform !== null) await serve(context, config, { platform, example, stop });
   } finally {
     await example?.stop();
-    await platform.stop();
   }
   return 0;
+}
+
+interface Started {
+  readonly platform: RunningPlatform;
+  readonly example: StartingExample | null;
+  readonly stop: Promise<unknown>;
+}
+
+async function serve(context: CommandContext, config: PlatformConfig, { platform, example, stop }: Started) {
+  try {
+    announce(context, config, platform, (await example?.deployTo(platform)) ?? null);
+    await stop;
+    context.io.err('draining\n');
+  } finally {
+    await platform.stop();
+  }
 }
 
 function configOf({ io, text, options }: CommandContext): PlatformConfig {

@@ -8,7 +8,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PlatformConfig } from '../../config/platform.ts';
-import { replaceFile } from '../../control/discovery.ts';
+import { type ControlAddress, replaceFile } from '../../control/discovery.ts';
 import type { CliIo } from '../command.ts';
 import { COMMANDS } from '../commands/index.ts';
 import { runCli } from '../run.ts';
@@ -19,7 +19,6 @@ export interface Example {
   readonly url: string;
   /** A first command to try. */
   readonly curl: string;
-  stop(): Promise<void>;
 }
 
 const FOLDER = fileURLToPath(new URL('../../../examples/storefront', import.meta.url));
@@ -28,21 +27,50 @@ const BUILT = join('storefront', '.selvedge');
 const ORIGIN_PORT = 4173;
 const ENVIRONMENT = ['--project', 'storefront', '--environment', 'default'];
 
-export async function startExample(config: PlatformConfig, platform: RunningPlatform, io: CliIo): Promise<Example> {
-  if (!platform.control || !platform.http)
-    throw new Error('--example needs the roles edge and control on this machine');
+/** The example while the platform itself still starts. */
+export interface StartingExample {
+  /** Deploys what was built, unless that was deployed already. */
+  deployTo(platform: RunningPlatform): Promise<Example>;
+  stop(): Promise<void>;
+}
+
+/** Starts the origin and builds beside the start of the platform, whose processes spend much of it waiting. */
+export function startExample(config: PlatformConfig, io: CliIo): StartingExample {
   const kept = join(config.data, 'example.json');
+  const preparing = prepare(kept, io);
+  // Told to whoever deploys.
+  preparing.catch(() => {});
+  return {
+    async deployTo(platform) {
+      if (!platform.control || !platform.http)
+        throw new Error('--example needs the roles edge and control on this machine');
+      const { known, now } = await preparing;
+      if (!isSame(known, now)) await deployExample(known, now, platform.control, io);
+      if (!isSame(known, now)) await replaceFile(kept, JSON.stringify(now));
+      const url = `http://storefront-default.${config.domain}:${new URL(platform.http).port || 80}`;
+      return { url, curl: `curl -si ${url}/api/products | head -40` };
+    },
+    async stop() {
+      const prepared = await preparing.catch(() => null);
+      if (prepared) await stopOrigin(prepared.origin);
+    },
+  };
+}
+
+interface Prepared {
+  readonly origin: ChildProcess;
+  readonly known: Partial<Deployed>;
+  readonly now: Deployed;
+}
+
+async function prepare(kept: string, io: CliIo): Promise<Prepared> {
   const known = (await readFile(kept, 'utf8').then(JSON.parse, () => ({}))) as Partial<Deployed>;
-  const origin = await startOrigin(known.originPort ?? ORIGIN_PORT);
-  const control = ['--to', platform.control.url, '--token', platform.control.token];
+  const [origin, sources] = await Promise.all([startOrigin(known.originPort ?? ORIGIN_PORT), fingerprint()]);
+  const now: Deployed = { originPort: origin.port, sources };
   try {
-    const now: Deployed = { originPort: origin.port, sources: await fingerprint() };
-    if (known.originPort !== now.originPort || known.sources !== now.sources) {
-      await deployExample(origin.port, control, io);
-      await replaceFile(kept, JSON.stringify(now));
-    }
-    const url = `http://storefront-default.${config.domain}:${new URL(platform.http).port || 80}`;
-    return { url, curl: `curl -si ${url}/api/products | head -40`, stop: () => stopOrigin(origin.process) };
+    process.env.STOREFRONT_ORIGIN_PORT = String(origin.port);
+    if (!isSame(known, now)) await cli(['build', FOLDER, '--json'], io);
+    return { origin: origin.process, known, now };
   } catch (error) {
     await stopOrigin(origin.process);
     throw error;
@@ -54,6 +82,9 @@ interface Deployed {
   readonly originPort: number;
   readonly sources: string;
 }
+
+const isSame = (known: Partial<Deployed>, now: Deployed): boolean =>
+  known.originPort === now.originPort && known.sources === now.sources;
 
 /** Changes with the version of the platform and with every file of the example. */
 async function fingerprint(): Promise<string> {
@@ -89,10 +120,15 @@ async function stopOrigin(child: ChildProcess): Promise<void> {
   await promise;
 }
 
-async function deployExample(originPort: number, control: string[], io: CliIo): Promise<void> {
-  process.env.STOREFRONT_ORIGIN_PORT = String(originPort);
-  await cli(['env', 'set', `API_URL=http://127.0.0.1:${originPort}`, ...ENVIRONMENT, ...control, '--json'], io);
-  await cli(['deploy', FOLDER, ...ENVIRONMENT, ...control, '--json'], io);
+async function deployExample(
+  known: Partial<Deployed>,
+  { originPort }: Deployed,
+  { url, token }: ControlAddress,
+  io: CliIo,
+): Promise<void> {
+  const to = [...ENVIRONMENT, '--to', url, '--token', token, '--json'];
+  if (known.originPort !== originPort) await cli(['env', 'set', `API_URL=http://127.0.0.1:${originPort}`, ...to], io);
+  await cli(['deploy', FOLDER, '--skip-build', ...to], io);
 }
 
 /** One command of the ordinary command line. Its progress goes where ours goes. */
