@@ -85,7 +85,8 @@ function configuration(): string {
       }),
     ),
     '## Limits',
-    'Equal to a limit passes, one above fails. Bytes are bytes, not characters; 1 KB is 1,024 of them. Where `off` is allowed it takes the limit away (for a time: the longest timer there is, 24.8 days).',
+    'Equal to a limit passes, one above fails. Bytes are bytes, not characters; 1 KB is 1,024 of them. Where `off` is allowed it takes the limit away (for a time: the longest timer there is, 24.8 days). ' +
+      'Where the narrowest scope is `environment` or `backend`, an environment may have a value of its own: `selvedge limits set LIMIT=VALUE --project P --environment E`, `selvedge limits unset LIMIT`, `selvedge limits list`.',
     table(['Limit', 'What it bounds', 'Must be', 'Default', 'Narrowest scope', 'Enforced at', 'Breach'], limitRows),
   );
 }

@@ -34,6 +34,8 @@ export interface Environment {
   readonly cacheSpace: string;
   readonly production: boolean;
   readonly variables: Readonly<Record<string, string>>;
+  /** Limits of its own, by key. Absent: those of the installation. */
+  readonly limits?: Readonly<Record<string, number | 'off'>>;
   /** Names of the variables that are secrets: their values are never written to a log. Absent: none. */
   readonly secrets?: readonly string[];
 }

@@ -25,14 +25,16 @@ export class Pool {
   /** Callers of `prepare`, told by the first worker that is ready or fails. */
   readonly preparing: { resolve(): void; reject(fault: unknown): void }[] = [];
 
-  readonly #room: Room;
+  /** With the limits of its environment. */
+  readonly room: Room;
   readonly #onChange: (pool: Pool) => void;
   #failure: { readonly fault: Fault; readonly retryAtMs: number } | undefined;
   #backoffMs = FIRST_BACKOFF_MS;
   #retry: Timer | undefined;
 
   constructor(room: Room, key: string, runnable: Runnable, onChange: (pool: Pool) => void) {
-    this.#room = room;
+    const { limits } = runnable;
+    this.room = limits === undefined ? room : { ...room, limits: { ...room.limits, ...limits } };
     this.key = key;
     this.runnable = runnable;
     this.owner = runnable.owner ?? runnable.id;
@@ -52,20 +54,20 @@ export class Pool {
   /** How long the request that has been running longest has been running, ms. */
   longestRunMs(): number {
     const begun = [...this.workers].flatMap(({ runs }) => [...runs.values()].map(({ begunMs }) => begunMs));
-    return begun.length === 0 ? 0 : Math.round(this.#room.clock.monotonicMs() - Math.min(...begun));
+    return begun.length === 0 ? 0 : Math.round(this.room.clock.monotonicMs() - Math.min(...begun));
   }
 
   /** The fault of the last start, while it is too early for another one. */
   failure(): Fault | undefined {
     const failure = this.#failure;
-    return failure && this.#room.clock.monotonicMs() < failure.retryAtMs ? failure.fault : undefined;
+    return failure && this.room.clock.monotonicMs() < failure.retryAtMs ? failure.fault : undefined;
   }
 
   /** The worker with the fewest requests that takes one more; the most recently used of equals stays warm. */
   available(): Worker | undefined {
     let best: Worker | undefined;
     for (const worker of this.workers) {
-      if (worker.state !== 'ready' || worker.runs.size >= this.#room.limits.concurrencyPerWorker) continue;
+      if (worker.state !== 'ready' || worker.runs.size >= this.room.limits.concurrencyPerWorker) continue;
       if (!best || worker.runs.size < best.runs.size) best = worker;
       else if (worker.runs.size === best.runs.size && worker.idleSinceMs > best.idleSinceMs) best = worker;
     }
@@ -80,7 +82,7 @@ export class Pool {
   }
 
   start(): Worker {
-    const worker = new Worker(this.#room, this.runnable);
+    const worker = new Worker(this.room, this.runnable);
     this.workers.add(worker);
     worker.ready.then(
       () => this.#started(),
@@ -88,9 +90,9 @@ export class Pool {
     );
     void worker.ended.then((end) => {
       this.workers.delete(worker);
-      const early = worker.served === 0 && this.#room.clock.monotonicMs() - worker.startedMs < EARLY_DEATH_MS;
+      const early = worker.served === 0 && this.room.clock.monotonicMs() - worker.startedMs < EARLY_DEATH_MS;
       const ours = end.killed === 'stop' || end.killed === 'deadline';
-      if (!ours && (end.phase !== 'serve' || early)) this.#failed(endFault(end, this.#room.projectCrashed));
+      if (!ours && (end.phase !== 'serve' || early)) this.#failed(endFault(end, this.room.projectCrashed));
       this.#onChange(this);
     });
     return worker;
@@ -116,10 +118,10 @@ export class Pool {
   }
 
   #failed(fault: Fault): void {
-    this.#failure = { fault, retryAtMs: this.#room.clock.monotonicMs() + this.#backoffMs };
+    this.#failure = { fault, retryAtMs: this.room.clock.monotonicMs() + this.#backoffMs };
     for (const caller of this.preparing.splice(0)) caller.reject(fault);
     this.#retry?.cancel();
-    this.#retry = this.#room.clock.setTimer(this.#backoffMs + 1, () => this.#onChange(this));
+    this.#retry = this.room.clock.setTimer(this.#backoffMs + 1, () => this.#onChange(this));
     this.#backoffMs = Math.min(this.#backoffMs * 2, LONGEST_BACKOFF_MS);
   }
 }

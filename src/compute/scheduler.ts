@@ -55,7 +55,7 @@ class Scheduler implements Compute {
     const askedMs = this.#room.clock.monotonicMs();
     if (this.#closed) throw draining();
     call.signal.throwIfAborted();
-    const tooLarge = requestFault(call.request, this.#room.limits.requestBytes);
+    const tooLarge = requestFault(call.request, this.#pool(call.runnable).room.limits.requestBytes);
     if (tooLarge) throw tooLarge;
     const exchange = await this.#handOver(call, askedMs, 1);
     try {
@@ -102,7 +102,7 @@ class Scheduler implements Compute {
           done();
           const handedOverMs = this.#room.clock.monotonicMs();
           const submissions = attempt + (ticket.queued ? 1 : 0);
-          const exchange = new Exchange(this.#room, worker, call, { askedMs, handedOverMs, submissions });
+          const exchange = new Exchange(ticket.pool.room, worker, call, { askedMs, handedOverMs, submissions });
           void exchange.released.then(() => this.#dispatch());
           resolve(exchange);
         },
@@ -122,7 +122,7 @@ class Scheduler implements Compute {
   /** What the first look did not serve either waits, within the limits, or is refused. */
   #settleIn(ticket: Ticket): void {
     if (!this.#queue.has(ticket)) return;
-    const { scheduleMs, queueDepth } = this.#room.limits;
+    const { scheduleMs, queueDepth } = ticket.pool.room.limits;
     ticket.queued = true;
     if (this.#queue.size > queueDepth) {
       const others = this.#queue.newestOfLargest();
@@ -259,7 +259,7 @@ class Scheduler implements Compute {
   #pool(runnable: Runnable): Pool {
     const known = this.#poolOf.get(runnable);
     if (known && this.#pools.get(known.key) === known) return known;
-    const key = `${runnable.id}\n${JSON.stringify([runnable.environmentName, runnable.directory, runnable.variables])}`;
+    const key = `${runnable.id}\n${JSON.stringify([runnable.environmentName, runnable.directory, runnable.variables, runnable.limits])}`;
     let pool = this.#pools.get(key);
     if (!pool) {
       pool = new Pool(this.#room, key, runnable, () => this.#dispatch());
@@ -271,7 +271,7 @@ class Scheduler implements Compute {
 
   #firstReady(pool: Pool): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { scheduleMs } = this.#room.limits;
+      const { scheduleMs } = pool.room.limits;
       const { clock } = this.#room;
       // Bounds the wait for a process; how long loading may take is the worker's own limit.
       const timer = clock.setTimer(scheduleMs, () => {

@@ -1,5 +1,6 @@
 /** The seam of the compute room: project code behind one call. The scheduler, workers and guest live beside it. */
 import type { HttpRequest, HttpResponse } from '../http/message.ts';
+import type { ComputeLimits } from './options.ts';
 
 /** An unpacked, read-only bundle that workers run. */
 export interface Runnable {
@@ -17,6 +18,8 @@ export interface Runnable {
   /** The environment's variables: all that project code sees beside NODE_ENV, PORT and the platform's own names. */
   readonly variables: Readonly<Record<string, string>>;
   readonly environmentName: string;
+  /** Limits of its own, over those of the room. */
+  readonly limits?: Partial<ComputeLimits> | undefined;
   /** Wins when workers are scarce. */
   readonly production: boolean;
 }

@@ -6,7 +6,7 @@
 export type LimitUnit = 'bytes' | 'ms' | 'seconds' | 'hours' | 'MiB' | 'lines' | 'count';
 
 /** The narrowest thing that may carry its own value; the installation's value is the default for all of them. */
-export type LimitScope = 'installation' | 'environment' | 'backend' | 'route';
+export type LimitScope = 'installation' | 'environment' | 'backend';
 
 export interface LimitRow {
   /** Infinity: off. */
@@ -105,7 +105,7 @@ export const LIMITS = {
   'upstream.dnsMs': {
     default: 5_000,
     unit: 'ms',
-    scope: 'backend',
+    scope: 'environment',
     at: 'dialling hop, resolver',
     code: 537,
     doc: "Resolving a backend's host name.",
@@ -114,7 +114,7 @@ export const LIMITS = {
   'upstream.connectMs': {
     default: 5_000,
     unit: 'ms',
-    scope: 'backend',
+    scope: 'environment',
     at: 'dialling hop, all addresses together',
     code: 531,
     doc: 'TCP connect to a backend.',
@@ -123,7 +123,7 @@ export const LIMITS = {
   'upstream.tlsMs': {
     default: 5_000,
     unit: 'ms',
-    scope: 'backend',
+    scope: 'environment',
     at: 'dialling hop, handshake',
     code: 533,
     doc: 'TLS handshake with a backend.',
@@ -132,7 +132,7 @@ export const LIMITS = {
   'upstream.writeIdleMs': {
     default: 60_000,
     unit: 'ms',
-    scope: 'backend',
+    scope: 'environment',
     at: 'dialling hop, no progress while sending the request',
     code: 536,
     doc: 'Longest pause while a request body is being sent to a backend.',
@@ -141,7 +141,7 @@ export const LIMITS = {
   'upstream.responseMs': {
     default: 60_000,
     unit: 'ms',
-    scope: 'route',
+    scope: 'backend',
     at: 'dialling hop, request sent until response head complete',
     code: 536,
     doc: 'Waiting for the response head of a backend; `firstByteTimeout` of a backend replaces it.',
@@ -150,7 +150,7 @@ export const LIMITS = {
   'upstream.bodyIdleMs': {
     default: 60_000,
     unit: 'ms',
-    scope: 'backend',
+    scope: 'environment',
     at: 'dialling hop, gap between body bytes',
     code: 536,
     breach: 'the transfer is aborted when the head is already out',
@@ -169,7 +169,7 @@ export const LIMITS = {
   'upstream.poolSize': {
     default: 256,
     unit: 'count',
-    scope: 'backend',
+    scope: 'environment',
     at: 'dialling hop, connections to one backend',
     code: 531,
     breach: 'requests wait for `upstream.poolWaitMs` first',
@@ -179,7 +179,7 @@ export const LIMITS = {
   'upstream.poolWaitMs': {
     default: 1_000,
     unit: 'ms',
-    scope: 'backend',
+    scope: 'environment',
     at: 'dialling hop, waiting for a connection of the pool',
     code: 531,
     doc: 'Waiting for a free connection when the pool is used up.',
@@ -256,7 +256,7 @@ export const LIMITS = {
   'compute.responseMs': {
     default: 20_000,
     unit: 'ms',
-    scope: 'route',
+    scope: 'environment',
     at: 'scheduler, hand-over until end of response',
     code: 539,
     doc: 'How long project code may work on one request.',
@@ -313,7 +313,7 @@ export const LIMITS = {
   'compute.tmpMiB': {
     default: 512,
     unit: 'MiB',
-    scope: 'environment',
+    scope: 'installation',
     at: 'temporary directory of a worker',
     breach: 'writes fail with ENOSPC in project code',
     doc: 'Temporary files of one worker.',
@@ -380,14 +380,14 @@ export const LIMITS = {
   'prefetch.defaultTtlSeconds': {
     default: 120,
     unit: 'seconds',
-    scope: 'environment',
+    scope: 'installation',
     at: 'edge and service worker',
     doc: 'Freshness of prefetched answers for which nothing else is set.',
   },
   'prerender.concurrency': {
     default: 200,
     unit: 'count',
-    scope: 'environment',
+    scope: 'installation',
     at: 'prerender runner',
     breach: 'capped',
     doc: 'Prerender requests at the same time.',
@@ -396,7 +396,7 @@ export const LIMITS = {
   'prerender.requestsPerDeployment': {
     default: 25_000,
     unit: 'count',
-    scope: 'environment',
+    scope: 'installation',
     at: 'prerender runner',
     breach: 'the rest is skipped with a warning',
     doc: 'Prerender requests after one deployment.',
@@ -404,7 +404,7 @@ export const LIMITS = {
   'purge.tagsPerResponse': {
     default: OFF,
     unit: 'count',
-    scope: 'environment',
+    scope: 'installation',
     at: 'edge',
     breach: 'further tags are ignored and logged',
     doc: 'Surrogate keys of one response.',
@@ -469,24 +469,24 @@ export const LIMITS = {
   'dri.bodyBytes': {
     default: 16 * KB,
     unit: 'bytes',
-    scope: 'environment',
-    at: 'request inspection',
+    scope: 'installation',
+    at: 'request inspection (not part of this version)',
     breach: 'cut, `bodyTruncated: true`',
     doc: 'Body bytes recorded for one inspected request.',
   },
   'redirects.perEnvironment': {
     default: 10_000,
     unit: 'count',
-    scope: 'environment',
-    at: 'control plane',
+    scope: 'installation',
+    at: 'control plane (not part of this version)',
     breach: 'the import is refused',
     doc: 'Configured redirects of one environment.',
   },
   'experiments.variants': {
     default: 100,
     unit: 'count',
-    scope: 'environment',
-    at: 'control plane',
+    scope: 'installation',
+    at: 'control plane (not part of this version)',
     breach: 'refused',
     doc: 'Variants of one experiment; an experiment has at least two.',
     min: 2,

@@ -42,10 +42,14 @@ export function composeSnapshot(state: ControlState, domain: string): Snapshot {
 }
 
 function servedEnvironment(record: EnvironmentRecord, variables?: Variables): Environment {
-  const { id, project, name, version, deployment, cacheSpace, production } = record;
+  const { id, project, name, version, deployment, cacheSpace, production, limits } = record;
   const { values = {}, secrets = [] } = variables ?? {};
   const served = { id, project, name, version, deployment, cacheSpace, production, variables: values };
-  return secrets.length > 0 ? { ...served, secrets } : served;
+  return {
+    ...served,
+    ...(secrets.length > 0 ? { secrets } : {}),
+    ...(Object.keys(limits).length > 0 ? { limits } : {}),
+  };
 }
 
 /** Custom domains first: should the platform's domain have changed since, generated hosts win. */

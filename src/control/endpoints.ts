@@ -1,5 +1,6 @@
 /** The Control API, one row per endpoint: what it reads, what it calls, what it answers. */
 
+import { type LimitOverrides, overrideProblem } from '../config/overrides.ts';
 import type { VariableView } from './contract.ts';
 import { type Control, deploymentNumber } from './control.ts';
 import { feedLines } from './feed.ts';
@@ -10,7 +11,7 @@ import { invalidField, notFound } from './problem.ts';
 import type { Ack, PurgeAck } from './publisher.ts';
 import { purge, purgeProgress, readPurgeOrder } from './purges.ts';
 import { type RequestParts, requestList, requestView } from './requests.ts';
-import type { Place, VariableRecord } from './store.ts';
+import type { ControlStore, Place, VariableRecord } from './store.ts';
 
 export interface EndpointParts {
   readonly control: Control;
@@ -58,10 +59,11 @@ export function endpoints({ control, logs, requests, metrics = () => '', heartbe
       method: 'PATCH',
       path: ENVIRONMENT,
       async handle(call) {
-        const { production, preserveCache } = await call.json();
+        const { production, preserveCache, limits } = await call.json();
         const settings = {
           ...optional('production', boolean(production, 'production')),
           ...optional('preserveCache', boolean(preserveCache, 'preserveCache')),
+          ...(limits === undefined ? {} : { limits: changedLimits(await ownLimits(store, place(call)), limits) }),
         };
         const environment = await store.configure(place(call), settings);
         return { json: { ...environment, warnings: await control.spread() } };
@@ -231,6 +233,26 @@ export function endpoints({ control, logs, requests, metrics = () => '', heartbe
       },
     },
   ];
+}
+
+/** Of an environment that is about to be made: none. */
+const ownLimits = async (store: ControlStore, at: Place): Promise<LimitOverrides> =>
+  (await store.environments()).find(({ project, name }) => project === at.project && name === at.environment)?.limits ??
+  {};
+
+/** Null takes a limit away. */
+function changedLimits(before: LimitOverrides, changes: unknown): LimitOverrides {
+  if (typeof changes !== 'object' || changes === null || Array.isArray(changes))
+    throw invalidField('limits', 'must be an object of limits and values');
+  const problems = Object.entries(changes).flatMap(([key, value]) => {
+    const problem = value === null ? undefined : overrideProblem(key, value);
+    return problem === undefined ? [] : [`${key}: ${problem}`];
+  });
+  if (problems.length > 0) throw invalidField('limits', problems.join('; '));
+  const after = { ...before, ...(changes as Record<string, number | 'off' | null>) };
+  return Object.fromEntries(
+    Object.entries(after).filter((entry): entry is [string, number | 'off'] => entry[1] !== null),
+  );
 }
 
 function place({ params }: Call): Place {

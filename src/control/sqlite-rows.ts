@@ -12,6 +12,8 @@ export interface EnvironmentRow {
   readonly cache_space: string;
   readonly production: number;
   readonly preserve_cache: number;
+  /** JSON. */
+  readonly limits: string;
   readonly created_at: string;
 }
 
@@ -43,6 +45,7 @@ export function environmentOf(row: EnvironmentRow): EnvironmentRecord {
     cacheSpace: row.cache_space,
     production: row.production === 1,
     preserveCache: row.preserve_cache === 1,
+    limits: JSON.parse(row.limits) as EnvironmentRecord['limits'],
     createdAt: row.created_at,
   };
 }

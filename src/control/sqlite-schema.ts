@@ -70,4 +70,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX purges_by_sequence ON purges (sequence);
   CREATE INDEX purges_of_space ON purges (space, sequence);
   `,
+  `
+  ALTER TABLE environments ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
+  `,
 ];

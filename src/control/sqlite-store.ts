@@ -68,11 +68,12 @@ export class SqliteStore implements ControlStore {
 
   async configure(place: Place, settings: EnvironmentSettings): Promise<EnvironmentRecord> {
     return this.#change(() => {
-      const { production, preserveCache } = { ...this.#ensure(place), ...settings };
+      const { production, preserveCache, limits } = { ...this.#ensure(place), ...settings };
       this.#database.run(
-        'UPDATE environments SET production = ?, preserve_cache = ?, version = version + 1 WHERE project = ? AND name = ?',
+        'UPDATE environments SET production = ?, preserve_cache = ?, limits = ?, version = version + 1 WHERE project = ? AND name = ?',
         Number(production),
         Number(preserveCache),
+        JSON.stringify(limits),
         ...keyOf(place),
       );
       return this.#find(place)!;

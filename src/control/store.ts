@@ -6,6 +6,7 @@
  */
 import type { Purge, PurgeOrder } from '../artifact/purge.ts';
 import type { Snapshot } from '../artifact/snapshot.ts';
+import type { LimitOverrides } from '../config/overrides.ts';
 
 export interface EnvironmentRecord {
   readonly project: string;
@@ -20,6 +21,8 @@ export interface EnvironmentRecord {
   readonly production: boolean;
   /** A deployment keeps what the cache holds. Default false. */
   readonly preserveCache: boolean;
+  /** Limits of its own, by key. */
+  readonly limits: LimitOverrides;
   /** ISO time. */
   readonly createdAt: string;
 }
@@ -62,6 +65,8 @@ export interface VariableRecord {
 export interface EnvironmentSettings {
   readonly production?: boolean;
   readonly preserveCache?: boolean;
+  /** All of them; others are gone. */
+  readonly limits?: LimitOverrides;
 }
 
 /** Names one environment. */

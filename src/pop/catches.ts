@@ -8,6 +8,7 @@ import { finish } from './deliver.ts';
 import { dial } from './dial.ts';
 import type { Exchange } from './exchange.ts';
 import { faultResponse } from './faults.ts';
+import { limitsOf } from './limits.ts';
 import { localAnswer, sendAnswer } from './local.ts';
 import { askGlobal, needsGlobal } from './next-hop.ts';
 import { makePlan } from './plan.ts';
@@ -59,7 +60,7 @@ async function run(exchange: Exchange, settings: PopSettings, status: number): P
   const call = {
     whole: false,
     failedStatus: status,
-    signal: AbortSignal.timeout(settings.limits['compute.responseMs']),
+    signal: AbortSignal.timeout(limitsOf(exchange.destination, settings)['compute.responseMs']),
   };
   const answer = needsGlobal(exchange, settings, false)
     ? await askGlobal(exchange, settings, { ...call, mode: 'pass', catchStatus: status })

@@ -19,6 +19,7 @@ import type { UpstreamAnswer } from '../upstream/types.ts';
 import { assetNames, assetResponse, findAsset, hasPermanentFiles } from './assets.ts';
 import { sendRecorded } from './calls.ts';
 import type { Exchange, RunRecord } from './exchange.ts';
+import { limitsOf } from './limits.ts';
 import { isLinkField } from './link.ts';
 import { type OutboundOptions, outboundFields } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
@@ -113,7 +114,7 @@ export async function sendToBackend(
   call: BackendCall,
 ): Promise<UpstreamAnswer> {
   const backend = backendOf(exchange.destination!.site, name, settings);
-  const origin = backendOrigin(backend, settings.limits, exchange.client.protocol);
+  const origin = backendOrigin(backend, limitsOf(exchange.destination, settings), exchange.client.protocol);
   const fields = request.fields.clone().set('host', backend.hostHeader ?? exchange.request.host);
   const path = `${(backend.basePath ?? '').replace(/\/$/, '')}${request.path}${request.query ? `?${request.query}` : ''}`;
   exchange.backend = name;

@@ -10,6 +10,7 @@ import { parseHost } from '../http/host.ts';
 import { Fault } from '../status/fault.ts';
 import type { Destination, Found } from './directory.ts';
 import type { Exchange } from './exchange.ts';
+import { limitsOf } from './limits.ts';
 import { CDN_ID } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
 
@@ -29,7 +30,7 @@ export async function identify(host: string, fields: Fields, settings: PopSettin
   const refused = checkHeaderCount(
     fields,
     settings.branding.reservedHeaderPrefixes,
-    settings.limits['request.headerCount'],
+    limitsOf(destination, settings)['request.headerCount'],
   );
   if (refused) throw new Fault({ cause: refused.cause, hop, evidence: refused.evidence });
   return destination;

@@ -8,8 +8,11 @@ import { appendVia } from '../http/forwarded.ts';
 import { forwardableFields, listsToken, stripReserved } from '../http/hop-by-hop.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { Fault } from '../status/fault.ts';
+import { linkLimits } from '../upstream/origin.ts';
+import type { Origin } from '../upstream/types.ts';
 import { sendRecorded } from './calls.ts';
 import type { Exchange } from './exchange.ts';
+import { limitsOf } from './limits.ts';
 import {
   checkedLinkBody,
   encodeContext,
@@ -36,7 +39,7 @@ const SELECTION = /^(?:range|if-range|if-(?:none-)?match|if-(?:un)?modified-sinc
 /** Throws the `Fault` of the link (543, 546–548) or the one that the global POP reports. */
 export async function askGlobal(exchange: Exchange, settings: PopSettings, call: LinkCall): Promise<HttpResponse> {
   const { request, telemetry } = exchange;
-  const { origin } = settings.link!;
+  const origin = linkFor(exchange, settings);
   const started = settings.clock.monotonicMs();
   exchange.shielded = true;
   const span = `${exchange.span}.${exchange.calls.length}`;
@@ -60,6 +63,14 @@ export async function askGlobal(exchange: Exchange, settings: PopSettings, call:
   telemetry.metric('dgpop', report.pop);
   telemetry.status('ed', report.fault ? statusOfFault(report) : response.status);
   return answerOf(response, report, exchange, settings);
+}
+
+/** As wide as the global POP was for this environment. */
+function linkFor({ destination }: Exchange, settings: PopSettings): Origin {
+  const { origin } = settings.link!;
+  const limits = limitsOf(destination, settings);
+  if (limits === settings.limits) return origin;
+  return { ...origin, limits: linkLimits(limits, origin.limits.poolSize) };
 }
 
 const statusOfFault = (report: LinkReport): number => restoreFault(report.fault!).code;

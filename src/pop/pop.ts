@@ -52,6 +52,7 @@ export function createPop(options: PopOptions): Pop {
   const sites = new Sites({
     source: options.source,
     runsCompute: compute !== null,
+    limits: options.limits,
     onDropped: release,
     // Requests that were on their way when it was replaced find its workers still warm; what was refused had none.
     onUnpinned: (site) =>

@@ -7,6 +7,7 @@ import { type CacheKey, cacheKey } from '../cache/key.ts';
 import type { Body } from '../http/message.ts';
 import { normaliseAcceptEncoding } from '../http/negotiate.ts';
 import type { Exchange } from './exchange.ts';
+import { limitsOf } from './limits.ts';
 import { makePlan } from './plan.ts';
 import type { PopSettings } from './settings.ts';
 
@@ -25,7 +26,7 @@ export async function routeExchange(
   if (routes.needsBody(subject)) await readBody(exchange, MATCHED_BODY_BYTES);
   const { body } = exchange.request;
   exchange.plan = makePlan(routes.match({ ...subject, ...(Buffer.isBuffer(body) ? { body } : {}) }));
-  if (exchange.plan.bodyKey) await readBody(exchange, settings.limits['cache.keyBodyBytes']);
+  if (exchange.plan.bodyKey) await readBody(exchange, limitsOf(exchange.destination, settings)['cache.keyBodyBytes']);
   const key = keyOf(exchange, settings);
   exchange.keyed = key;
   return key;
@@ -49,7 +50,7 @@ function keyOf(exchange: Exchange, settings: PopSettings): CacheKey {
     settings: plan!.key,
     traits: { device: device.device, vendor: device.vendor, browser: device.browser, isBot: device.isBot ? '1' : '0' },
     cookiePrefix: settings.branding.cookiePrefix,
-    keyBodyBytes: settings.limits['cache.keyBodyBytes'],
+    keyBodyBytes: limitsOf(exchange.destination, settings)['cache.keyBodyBytes'],
   });
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Asset, DeploymentManifest } from '../artifact/manifest.ts';
 import type { Environment, Snapshot } from '../artifact/snapshot.ts';
+import { DEFAULT_LIMITS } from '../config/limits.ts';
 import { buildDirectory } from './directory.ts';
 import { PermanentFiles } from './permanent.ts';
 import { type Site, Sites } from './site.ts';
@@ -69,6 +70,7 @@ function shelf(assets: (number: number) => DeploymentManifest['assets'] = () => 
   const sites = new Sites({
     source,
     runsCompute: false,
+    limits: DEFAULT_LIMITS,
     onUnpinned: ({ id }) => unpinned.push(id),
     onDropped: ({ id }) => dropped.push(id),
   });

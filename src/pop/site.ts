@@ -6,7 +6,9 @@
 import type { DeploymentManifest } from '../artifact/manifest.ts';
 import type { DeploymentRef, Environment } from '../artifact/snapshot.ts';
 import type { Runnable } from '../compute/types.ts';
+import type { Limits } from '../config/limits.ts';
 import { type CompiledRoutes, compileRoutes } from '../router/match.ts';
+import { workerLimits } from './limits.ts';
 
 export interface Site {
   /** `<project>-<environment>-<number>`. */
@@ -29,6 +31,8 @@ export interface SiteSource {
 export interface SitesOptions {
   readonly source: SiteSource;
   readonly runsCompute: boolean;
+  /** Of the installation. */
+  readonly limits: Limits;
   /** It may still be asked for, but nobody waits for it ahead of traffic any more. */
   readonly onUnpinned: (site: Site) => void;
   /** It is no longer kept: its workers may go. */
@@ -98,7 +102,7 @@ export class Sites {
   }
 
   async #make(ref: DeploymentRef, environment: Environment, known: Site | undefined): Promise<Site> {
-    const { source, runsCompute } = this.#options;
+    const { source, runsCompute, limits } = this.#options;
     const id = siteId(ref);
     const { version } = environment;
     const manifest = known?.manifest ?? (await source.manifest(ref.manifest));
@@ -115,6 +119,7 @@ export class Sites {
             variables: environment.variables,
             environmentName: environment.name,
             production: environment.production,
+            limits: workerLimits(environment, limits),
           };
     return { id, ref, version, manifest, routes: known?.routes ?? compileRoutes(manifest.routes), runnable };
   }

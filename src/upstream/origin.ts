@@ -109,7 +109,7 @@ export function linkOrigin(url: string | URL, limits: UpstreamLimits, options: L
  * No timer of the edge may mask one of the global POP (rule R4): where the global POP cannot send heartbeats,
  * because the head is out or the request is still coming in, the edge waits longer than it does.
  */
-function linkLimits(limits: UpstreamLimits, poolSize: number): OriginLimits {
+export function linkLimits(limits: UpstreamLimits, poolSize: number): OriginLimits {
   const silenceMs = limits['pop.silenceMs'];
   return {
     dnsMs: limits['pop.dnsMs'],

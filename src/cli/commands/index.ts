@@ -8,6 +8,7 @@ import { DOMAINS } from './domains.ts';
 import { ENV } from './env.ts';
 import { INIT } from './init.ts';
 import { LAB } from './lab.ts';
+import { LIMITS_COMMANDS } from './limits.ts';
 import { LOGS } from './logs.ts';
 import { PURGE } from './purge.ts';
 import { WHY } from './why.ts';
@@ -19,6 +20,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...DEPLOYMENTS,
   ...DOMAINS,
   ...ENV,
+  ...LIMITS_COMMANDS,
   PURGE,
   LOGS,
   WHY,
