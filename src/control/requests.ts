@@ -5,6 +5,7 @@
 import { isRequestId, timeOfRequestId } from '../base/request-id.ts';
 import { clientCommand, upstreamCommand } from '../observe/curl.ts';
 import type { LoggedAccess } from '../observe/log-fields.ts';
+import { redactText, type SecretValues } from '../observe/redact.ts';
 import {
   type Explanation,
   type RequestSummary,
@@ -22,6 +23,7 @@ import { ACTORS, describeCode, fillNames } from '../status/catalogue.ts';
 import { CAUSE_LIMITS, causeText } from '../status/cause-texts.ts';
 import { invalidField, notFound, Problem } from './problem.ts';
 import type { RouteBook } from './route-book.ts';
+import type { ControlStore } from './store.ts';
 
 /** Where stories and log lines come from; injected, as logs are. */
 export interface StorySource {
@@ -46,6 +48,7 @@ export interface LastQuery {
 export interface RequestParts {
   readonly source: StorySource | undefined;
   readonly routes: RouteBook;
+  readonly store: ControlStore;
   readonly branding?: Branding;
   readonly nowMs: () => number;
 }
@@ -158,6 +161,7 @@ async function viewOf(
   const log = ranCode
     ? await source.serverLines(story.requestId, story.atMs, story.atMs + story.durationMs, signal)
     : [];
+  const secrets = log.length > 0 ? await secretsOf(parts.store, story) : [];
   return {
     ...telling,
     source: kind,
@@ -165,9 +169,17 @@ async function viewOf(
     routes: await routesOf(parts.routes, telling),
     ...(fault ? { explanation: explain(fault, parts.branding ?? DEFAULT_BRANDING) } : {}),
     commands: commandsOf(telling),
-    log,
+    log: log.map((line) => ({ ...line, message: redactText(line.message, secrets) })),
     ...(filledBy ? { filledBy } : {}),
   };
+}
+
+/** Code may log what it likes; what is passed on from here has no secrets of its project in it. */
+async function secretsOf(store: ControlStore, { deployment }: Story): Promise<SecretValues> {
+  const place = (await store.environments()).find(({ id }) => id === deployment?.environment);
+  if (!place) return [];
+  const variables = await store.variables({ project: place.project, environment: place.name });
+  return variables.filter(({ secret }) => secret).map(({ name, value }) => [name, value] as const);
 }
 
 const fillerOf = ({ story, inner }: Telling): string | undefined =>

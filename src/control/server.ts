@@ -81,6 +81,7 @@ export async function startControl(options: ControlServerOptions): Promise<Contr
     const requests = {
       source: options.stories,
       routes: new RouteBook({ store, blobs }),
+      store,
       nowMs: () => clock.nowMs(),
       ...(options.branding ? { branding: options.branding } : {}),
     };

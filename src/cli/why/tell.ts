@@ -49,11 +49,16 @@ function headline(view: TellingView, page: Page): string[] {
   return [
     `${page.red(page.bold(`${why.code} ${why.name}`))}  ${page.dim(`${why.cause}${fault?.details ? ` (${fault.details})` : ''}`)}`,
     ...wrap(`${why.detail}${late}${afterwards}${note}`, page.width - 2).map((line) => `  ${line}`),
+    ...summaryEntry(fault, page),
     ...entry(page, 'where', `${why.hop}, ${why.phase}`),
     ...entry(page, 'next move', `${why.who}. ${why.remedy}`),
     ...(why.limit === undefined ? [] : entry(page, 'limit', `limits.${why.limit}${limitFigures(fault)}`)),
   ];
 }
+
+/** What whoever saw it says of it in one sentence. */
+const summaryEntry = (fault: StoryFault | undefined, page: Page): string[] =>
+  typeof fault?.evidence?.summary === 'string' ? entry(page, 'because', fault.evidence.summary) : [];
 
 /** What the limit is, and what was seen. */
 function limitFigures(fault: StoryFault | undefined): string {
@@ -211,7 +216,7 @@ function faultOf(view: TellingView): StoryFault | undefined {
 }
 
 /** In the line about the limit, or with the attempt. */
-const TOLD_ABOVE = new Set(['limit', 'value', 'limitMs', 'seen', 'address', 'bodyBytes']);
+const TOLD_ABOVE = new Set(['limit', 'value', 'limitMs', 'seen', 'address', 'bodyBytes', 'summary']);
 
 function evidenceEntries(view: TellingView, page: Page): string[] {
   const fault = faultOf(view);
