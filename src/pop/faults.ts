@@ -10,7 +10,11 @@ import type { PopSettings } from './settings.ts';
 /** Remembers the fault on the exchange; what is not a fault yet is a hole of ours and is reported. */
 export function takeFault(error: unknown, exchange: Exchange, settings: PopSettings): void {
   const fault = asFault(error, settings.role);
-  if (fault.code === 530) settings.report(`request ${exchange.requestId} failed inside the platform`, error);
+  if (fault.code === 530)
+    settings.report(
+      `request ${exchange.requestId} failed inside the platform (selvedge why ${exchange.requestId})`,
+      error,
+    );
   exchange.fault = fault;
 }
 

@@ -58,7 +58,9 @@ export function logLine(record: LogRecord): string {
 
 function accessParts(record: LogRecord): unknown[] {
   const { timestamp, code, xcode, fault, met, hh, url, cs, rid } = record;
-  return [time(timestamp), code ?? '---', xcode !== code && xcode, fault, met, `${hh ?? ''}${url ?? ''}`, cs, rid].map(
+  // What failed is worth a question; the next command stands ready.
+  const id = fault === undefined ? rid : `selvedge why ${rid}`;
+  return [time(timestamp), code ?? '---', xcode !== code && xcode, fault, met, `${hh ?? ''}${url ?? ''}`, cs, id].map(
     (part) => (part === false ? undefined : part),
   );
 }

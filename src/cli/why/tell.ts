@@ -52,7 +52,7 @@ function headline(view: TellingView, page: Page): string[] {
     ...summaryEntry(fault, page),
     ...entry(page, 'where', `${why.hop}, ${why.phase}`),
     ...entry(page, 'next move', `${why.who}. ${why.remedy}`),
-    ...(why.limit === undefined ? [] : entry(page, 'limit', `limits.${why.limit}${limitFigures(fault)}`)),
+    ...limitEntry(why.limit, fault, page),
   ];
 }
 
@@ -60,11 +60,20 @@ function headline(view: TellingView, page: Page): string[] {
 const summaryEntry = (fault: StoryFault | undefined, page: Page): string[] =>
   typeof fault?.evidence?.summary === 'string' ? entry(page, 'because', fault.evidence.summary) : [];
 
-/** What the limit is, and what was seen. */
-function limitFigures(fault: StoryFault | undefined): string {
-  const { value, limitMs, seen } = fault?.evidence ?? {};
-  const is = value ?? (limitMs === undefined ? undefined : `${limitMs} ms`);
-  return `${is === undefined ? '' : ` = ${is}`}${seen === undefined ? '' : `, seen: ${seen}`}`;
+const UNITS = [
+  [/Ms$/, ' ms'],
+  [/Bytes$/, ' bytes'],
+  [/MiB$/, ' MiB'],
+] as const;
+
+/** Which limit, what it is, and what was seen. */
+function limitEntry(known: string | undefined, fault: StoryFault | undefined, page: Page): string[] {
+  const { limit = known, value, limitMs, seen } = fault?.evidence ?? {};
+  if (typeof limit !== 'string') return [];
+  const unit = UNITS.find(([ending]) => ending.test(limit))?.[1] ?? '';
+  const is = value ?? limitMs;
+  const figures = [is === undefined ? '' : ` = ${is}${unit}`, seen === undefined ? '' : `, seen: ${seen}`];
+  return entry(page, 'limit', `limits.${limit}${figures.join('')}`);
 }
 
 const FROM_LOG = 'Its story is not there; this is what the access log has.';
@@ -190,8 +199,8 @@ function attemptLine(attempt: StoryAttempt, call: StoryCall, at: number, page: P
 
 const RUN_WORDS = [
   ['pq', 'queue'],
-  ['pf', 'handed over to answer'],
-  ['wt', 'code'],
+  ['pf', 'run'],
+  ['wt', 'of that code'],
 ] as const;
 
 function runEntry({ run }: Story, page: Page): string[] {
@@ -200,11 +209,9 @@ function runEntry({ run }: Story, page: Page): string[] {
     run.metrics[name] === undefined ? [] : [`${word} ${duration(run.metrics[name])}`],
   );
   const { wm, wc } = run.metrics;
-  const figures = [wm === undefined ? '' : `${wm} MB`, wc === undefined ? '' : `request ${wc} of this worker`].filter(
-    Boolean,
-  );
-  const name = [run.target, run.worker].filter((part) => part !== undefined).join(', ');
-  return entry(page, 'worker', `${name}: ${[...times, ...figures].join(', ') || duration(run.durationMs)}`);
+  const figures = [wm === undefined ? '' : `${wm} MB`, wc === undefined ? '' : `request ${wc} of this worker`];
+  const told = [...times, ...figures].filter((part) => part !== '').join(', ');
+  return entry(page, 'worker', `${run.worker ?? run.target}: ${told || duration(run.durationMs)}`);
 }
 
 // ── evidence ──
@@ -230,22 +237,33 @@ function evidenceEntries(view: TellingView, page: Page): string[] {
   return [
     ...(short.length > 0 ? entry(page, 'evidence', short.map(([name, value]) => `${name} ${value}`).join(', ')) : []),
     ...[...long, ...stack].flatMap(([name, value]) =>
-      entry(page, name.slice(0, 10), value.split('\n').slice(0, 12), { unbroken: true }),
+      entry(page, name.split('.').at(-1)!.slice(0, 10), value.split('\n').slice(0, 12), { unbroken: true }),
     ),
   ];
 }
 
-/** Evidence as dotted names and texts. */
+/** Evidence as dotted names and texts; a list of records is one text for each. */
 function flat(value: unknown, prefix = ''): (readonly [string, string])[] {
   if (value === undefined || value === null) return [];
-  if (Array.isArray(value) && value.every((it) => typeof it !== 'object')) return [[prefix, value.join(', ')]];
+  if (Array.isArray(value)) {
+    if (value.length === 0) return [];
+    if (value.every((it) => typeof it !== 'object')) return [[prefix, value.join(', ')]];
+    return value.map((it) => [
+      prefix,
+      flat(it)
+        .map(([, text]) => text)
+        .join(' '),
+    ]);
+  }
   if (typeof value !== 'object') return [[prefix, shown(String(value))]];
   return Object.entries(value).flatMap(([name, it]) => flat(it, prefix === '' ? name : `${prefix}.${name}`));
 }
 
 const MOST_LOG_LINES = 10;
 
-function logEntries({ log }: TellingView, page: Page): string[] {
+function logEntries({ log: all, explanation }: TellingView, page: Page): string[] {
+  // The platform's own line about the failure is what stands above.
+  const log = all.filter(({ message }) => !message.startsWith(`${explanation?.code} ${explanation?.cause}`));
   if (log.length === 0) return [];
   const lines = log.slice(0, MOST_LOG_LINES).map(({ time, message, late }) => {
     const first = message.split('\n', 1)[0]!.slice(0, page.width);
