@@ -188,14 +188,13 @@ async function stream(exchange: Exchange, result: GuestStream, figures: Omit<Run
     response.end();
     return;
   }
-  try {
-    await pipeline(body, response);
-  } catch (error) {
+  // Told before the connection breaks: afterwards the platform asks what it was, and must find it told.
+  body.once('error', (error: NodeJS.ErrnoException) => {
     // A reader that left is no failure of the project.
-    if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE')
+    if (error?.code !== 'ERR_STREAM_PREMATURE_CLOSE')
       tell({ t: 'fault', token: run.token, fault: describe(error, 'uncaught') });
-    response.destroy();
-  }
+  });
+  await pipeline(body, response).catch(() => response.destroy());
 }
 
 /** The head is out already: the report goes over the control path and the connection breaks. */
