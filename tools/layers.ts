@@ -43,6 +43,15 @@ for (const file of globSync('src/*/**/*.ts')) {
   }
 }
 
+// The console knows the shapes of the Control API, and nothing else of the platform.
+for (const file of globSync('console/**/*.ts')) {
+  for (const [, specifier] of readFileSync(file, 'utf8').matchAll(/from\s*'(\.[^']+)'/g)) {
+    const target = normalize(join(dirname(file), specifier!));
+    if (!target.startsWith('console/') && target !== 'src/control/contract.ts')
+      problems.push(`${file}: imports ${target}; only src/control/contract.ts is the console's business`);
+  }
+}
+
 for (const problem of problems) console.error(problem);
 console.log(problems.length === 0 ? 'layers: every import points downwards' : `layers: ${problems.length} problems`);
 process.exitCode = problems.length === 0 ? 0 : 1;

@@ -5,6 +5,7 @@ const GATES: readonly (readonly [name: string, command: readonly string[]])[] = 
   ['format and lint', ['node_modules/.bin/biome', 'check', '--error-on-warnings', '.']],
   ['types', ['node_modules/.bin/tsc', '-p', 'tsconfig.json']],
   ['types of browser code', ['node_modules/.bin/tsc', '-p', 'src/prefetch/tsconfig.json']],
+  ['types of the console', ['node_modules/.bin/tsc', '-p', 'console/tsconfig.json']],
   ['types of the example', ['node_modules/.bin/tsc', '-p', 'examples/storefront/tsconfig.json']],
   ['layers', [process.execPath, 'tools/layers.ts']],
   ['generated files', [process.execPath, 'tools/generate.ts', '--check']],

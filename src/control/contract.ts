@@ -1,6 +1,9 @@
 /** The shapes of the Control API (`/v1`), as the CLI and the console see them. */
 import type { Purge } from '../artifact/purge.ts';
 import type { Snapshot } from '../artifact/snapshot.ts';
+import type { TellingView } from '../observe/request-view.ts';
+import type { CodeDescription } from '../status/catalogue.ts';
+import type { CauseRecord } from '../status/cause-record.ts';
 import type { PopStatus } from './publisher.ts';
 import type { ActivationRecord, DeploymentRecord, DomainRecord, EnvironmentRecord } from './store.ts';
 
@@ -80,3 +83,28 @@ export type FeedLine =
   | { readonly purges: readonly Purge[]; readonly upTo: number }
   | { readonly snapshot: Snapshot }
   | { readonly heartbeat: number };
+
+/** One code with everything that the tables know of it (`GET /v1/codes/:code`). */
+export type CodeView = Omit<CodeDescription, 'causes'> & { readonly causes: readonly CauseRecord[] };
+
+/** A failure that the lab can provoke. */
+export interface LabCaseView {
+  readonly code: number;
+  /** Unique within its code. */
+  readonly variant: string;
+  readonly cause: string;
+  /** What is done, as a sentence. */
+  readonly how: string;
+}
+
+/** What came of one: no differences means that it was attributed as the tables say. */
+export interface LabRunLine extends LabCaseView {
+  /** Hop that has to see it first-hand. */
+  readonly hop: string;
+  /** Null: nothing. */
+  readonly got: number | null;
+  readonly requestId: string;
+  readonly differences: readonly string[];
+  /** Its story, as the lab's own platform tells it. */
+  readonly telling?: TellingView;
+}

@@ -1,9 +1,13 @@
 /** The Control API, one row per endpoint: what it reads, what it calls, what it answers. */
 
 import { type LimitOverrides, overrideProblem } from '../config/overrides.ts';
-import type { VariableView } from './contract.ts';
+import { type Branding, DEFAULT_BRANDING } from '../status/branding.ts';
+import { type CodeDescription, describeCode, describeCodes } from '../status/catalogue.ts';
+import { describeCause } from '../status/cause-record.ts';
+import type { CodeView, VariableView } from './contract.ts';
 import { type Control, deploymentNumber } from './control.ts';
 import { feedLines } from './feed.ts';
+import { type LabSource, labCases, labRun } from './lab.ts';
 import type { Call, Endpoint } from './listener.ts';
 import { type LogSource, logReply } from './logs.ts';
 import { checkNames } from './names.ts';
@@ -16,6 +20,7 @@ import type { ControlStore, Place, VariableRecord } from './store.ts';
 export interface EndpointParts {
   readonly control: Control;
   readonly logs: LogSource | undefined;
+  readonly lab: LabSource | undefined;
   readonly requests: RequestParts;
   readonly metrics: (() => string) | undefined;
   readonly heartbeatMs: number;
@@ -23,7 +28,14 @@ export interface EndpointParts {
 
 const ENVIRONMENT = '/v1/projects/:project/environments/:environment';
 
-export function endpoints({ control, logs, requests, metrics = () => '', heartbeatMs }: EndpointParts): Endpoint[] {
+export function endpoints({
+  control,
+  logs,
+  lab,
+  requests,
+  metrics = () => '',
+  heartbeatMs,
+}: EndpointParts): Endpoint[] {
   const { store, blobs, publisher, limits, publicUrl, domain } = control.parts;
   return [
     {
@@ -221,6 +233,18 @@ export function endpoints({ control, logs, requests, metrics = () => '', heartbe
     },
     {
       method: 'GET',
+      path: '/v1/codes',
+      handle: () => ({ json: { codes: describeCodes(requests.branding).map(codeView) } }),
+    },
+    { method: 'GET', path: '/v1/codes/:code', handle: (call) => ({ json: codeOf(call, requests.branding) }) },
+    { method: 'GET', path: '/v1/lab', handle: () => labCases(lab) },
+    {
+      method: 'POST',
+      path: '/v1/lab/runs',
+      handle: async (call) => labRun(lab, await call.json(), call.signal),
+    },
+    {
+      method: 'GET',
       path: '/metrics',
       handle: () => ({ text: metrics(), contentType: 'text/plain; version=0.0.4; charset=utf-8' }),
     },
@@ -318,3 +342,11 @@ function boolean(value: unknown, field: string): boolean | undefined {
 /** `{ name: value }`, or nothing at all for undefined. */
 const optional = <Name extends string, Value>(name: Name, value: Value | undefined) =>
   (value === undefined ? {} : { [name]: value }) as Partial<Record<Name, Value>>;
+
+const codeView = (it: CodeDescription): CodeView => ({ ...it, causes: it.causes.map(describeCause) });
+
+function codeOf({ params }: Call, branding: Branding = DEFAULT_BRANDING): CodeView {
+  const found = describeCode(Number(params.code), branding);
+  if (!found) throw notFound(`${params.code} is never sent by the platform itself: it comes from the project`);
+  return codeView(found);
+}

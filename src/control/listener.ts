@@ -39,9 +39,19 @@ export interface Endpoint {
   handle(call: Call): Promise<Reply> | Reply;
 }
 
+/** A file of the console; null: there is none at the path. */
+export type Pages = (path: string) => Promise<Page | null>;
+
+export interface Page {
+  readonly contentType: string;
+  readonly text: string;
+}
+
 export interface ListenerOptions {
   readonly endpoints: readonly Endpoint[];
   readonly token: string;
+  /** Answers GET outside of the API to everybody: the console's own files, which hold no secrets. */
+  readonly pages?: Pages | undefined;
   /** Names in `Host` that are accepted beside IP literals and `localhost`. */
   readonly allowedHosts: readonly string[];
   /** A handler threw something that is no `Problem`. */
@@ -63,8 +73,10 @@ export async function listen(options: ListenerOptions, host: string, port: numbe
   const expected = digest(options.token);
   const server = createServer((request, response) => {
     watchBody(request, response, options.bodyIdleMs ?? BODY_IDLE_MS);
-    void respond(request, response, ending.signal, () => {
+    void respond(request, response, ending.signal, async () => {
       checkHost(request, options.allowedHosts);
+      const page = await pageOf(request, options.pages);
+      if (page) return showPage(response, page);
       checkToken(request, expected);
       return dispatch(routes, request, response, ending.signal);
     }).catch(options.onError);
@@ -98,6 +110,23 @@ function watchBody(request: IncomingMessage, response: ServerResponse, idleMs: n
   response.setTimeout(idleMs, () => {
     if (!request.complete) request.destroy();
   });
+}
+
+async function pageOf({ method, url = '/' }: IncomingMessage, pages: Pages | undefined): Promise<Page | null> {
+  const path = url.split('?', 1)[0]!;
+  if (pages === undefined || method !== 'GET' || path.startsWith('/v1/')) return null;
+  return pages(path);
+}
+
+/** Nothing of another origin, nothing inline, in no frame: whatever a request carried stays text. */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+function showPage(response: ServerResponse, { contentType, text }: Page): Reply {
+  response.setHeader('content-security-policy', PAGE_POLICY);
+  response.setHeader('x-content-type-options', 'nosniff');
+  response.setHeader('referrer-policy', 'no-referrer');
+  return { text, contentType };
 }
 
 const portOf = (server: Server): number => (server.address() as { port: number }).port;

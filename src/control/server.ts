@@ -6,7 +6,8 @@ import type { Branding } from '../status/branding.ts';
 import { type BlobStore, openBlobStore } from './blobs.ts';
 import { Control } from './control.ts';
 import { endpoints } from './endpoints.ts';
-import { listen } from './listener.ts';
+import type { LabSource } from './lab.ts';
+import { listen, type Pages } from './listener.ts';
 import type { LogSource } from './logs.ts';
 import type { DeployLimits } from './manifest-check.ts';
 import { type ApplySnapshot, Publisher } from './publisher.ts';
@@ -31,6 +32,9 @@ export interface ControlServerOptions {
   readonly publicUrl: (host: string) => string;
   readonly logs?: LogSource;
   readonly stories?: StorySource;
+  readonly lab?: LabSource;
+  /** The web console: what is asked for outside `/v1` and `/metrics`, without a token. */
+  readonly pages?: Pages;
   /** Names in explanations; default: the product's own. */
   readonly branding?: Branding;
   /** Text of `GET /metrics` in the Prometheus exposition format. */
@@ -88,13 +92,15 @@ export async function startControl(options: ControlServerOptions): Promise<Contr
     const rows = endpoints({
       control,
       logs: options.logs,
+      lab: options.lab,
       requests,
       metrics: options.metrics,
       heartbeatMs: options.heartbeatMs ?? 5_000,
     });
     const onError = options.onError ?? ((error) => console.error('control:', error));
     const allowedHosts = [host, ...(options.allowedHosts ?? [])].map((it) => it.toLowerCase());
-    const listener = await listen({ endpoints: rows, token: options.token, allowedHosts, onError }, host, options.port);
+    const { token, pages } = options;
+    const listener = await listen({ endpoints: rows, token, pages, allowedHosts, onError }, host, options.port);
     if (options.activate) attachLocal(publisher, options.activate);
     return {
       url: `http://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,

@@ -94,7 +94,9 @@ function announce(
   const lines = [
     ...(http ? [`http     ${http}`] : []),
     ...(https ? [`https    ${https}`] : []),
-    ...(control ? [`control  ${control.url}   (token in ${config.data}/token)`] : []),
+    ...(control
+      ? [`control  ${control.url}   (token in ${config.data}/token)`, `console  ${control.url}/#token=${control.token}`]
+      : []),
     ...(link ? [`link     ${link}`] : []),
     ...(example ? ['', `storefront   ${example.url}`, '', 'try:', `  ${example.curl}`] : []),
     '',

@@ -8,6 +8,7 @@ import type { PlatformConfig } from '../../config/platform.ts';
 import { type ControlAddress, loadToken, removeControlAddress, writeControlAddress } from '../../control/discovery.ts';
 import { type ControlServer, makeDataDir, startControl } from '../../control/server.ts';
 import { Traffic, type TrafficDelta } from '../../telemetry/traffic.ts';
+import { consolePages } from './console.ts';
 import { loadLinkToken } from './link-token.ts';
 import { lockDataDir } from './lock.ts';
 import { logFiles, storyFiles } from './logs.ts';
@@ -160,6 +161,7 @@ async function composeControl(config: PlatformConfig, ports: () => Ports, traffi
     stories: storyFiles(config.data, config.limits['why.retentionHours']),
     branding: config.branding,
     metrics: () => traffic.text(),
+    pages: consolePages(),
   });
 }
 
