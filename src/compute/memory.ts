@@ -23,8 +23,9 @@ export function treeBytes(pid: number): number {
   return below.reduce((sum, child) => sum + treeBytes(child), residentBytes(pid));
 }
 
-/** How often the kernel has killed something in our control group (version 2) for want of memory. */
-export function cgroupKills(): number {
+/** How often the kernel has killed something for want of memory, in our control group (version 2) or at all. */
+export function kernelKills(): number {
   const path = /^0::(\S*)$/m.exec(read('/proc/self/cgroup'))?.[1] ?? '';
-  return Number(/^oom_kill (\d+)/m.exec(read(`/sys/fs/cgroup${path}/memory.events`))?.[1] ?? 0);
+  const events = read(`/sys/fs/cgroup${path}/memory.events`) || read('/proc/vmstat');
+  return Number(/^oom_kill (\d+)/m.exec(events)?.[1] ?? 0);
 }

@@ -26,6 +26,8 @@ export interface WorkerEnd {
   readonly app?: { readonly code: number | null; readonly signal: string | null };
   /** Last part of its standard error. */
   readonly stderr: string;
+  /** Resident memory when it was last looked at, and its limit. */
+  readonly memory?: { readonly bytes: number; readonly limitBytes: number };
   /** The kernel killed something of ours for want of memory. */
   readonly cgroupKill: boolean;
   /** Whether project code had been reached. */
@@ -33,8 +35,15 @@ export interface WorkerEnd {
   readonly spawnError?: Error;
 }
 
-const HEAP_EXHAUSTED = /JavaScript heap out of memory|Reached heap limit|invalid table size/;
+/** V8's last words, which are followed by an abort; the same words before an ordinary exit are somebody else's. */
+const HEAP_EXHAUSTED =
+  /JavaScript heap out of memory|Reached heap limit|invalid table size|Fatal process out of memory/;
+const NATIVE_EXHAUSTED = /std::bad_alloc|Cannot allocate memory|Out of memory\b/;
 const ALLOCATION_FAILED = /Array buffer allocation failed|Failed to allocate memory|Invalid array buffer length/;
+/** Ends that want of memory has: aborts and traps of V8, a null pointer, the kernel. */
+const FATAL_SIGNALS = new Set(['SIGABRT', 'SIGTRAP', 'SIGILL', 'SIGSEGV', 'SIGBUS', 'SIGKILL']);
+/** A wordless end this close to the limit was the limit. */
+const AT_LIMIT = 0.9;
 const NETWORK = /^(E(CONN|HOST|NET|TIMEDOUT|PIPE|AI_)|ENOTFOUND|UND_ERR_)/;
 
 const REPORTED = {
@@ -52,6 +61,7 @@ export function endFault(end: WorkerEnd, projectCrashed: 534 | 549): Fault {
     signal: end.signal,
     killed: end.killed,
     stderr: end.stderr || undefined,
+    memoryMiB: end.memory ? Math.round(end.memory.bytes / 1_048_576) : undefined,
   };
   const fault = (cause: Cause, details?: string) =>
     new Fault({ cause, hop: 'compute', details, evidence, error: end.spawnError });
@@ -69,9 +79,21 @@ export function endFault(end: WorkerEnd, projectCrashed: 534 | 549): Fault {
 function memoryDetails(end: WorkerEnd): string | undefined {
   if (end.killed === 'memory') return 'oom rss';
   if (end.killed) return undefined;
+  if (end.report) return memoryReport(end.report);
+  const { signal, code } = end.app ?? end;
+  // A shell in between tells a signal as 128 and its number.
+  if (!(signal === null ? (code ?? 0) > 128 : FATAL_SIGNALS.has(signal))) return undefined;
   if (HEAP_EXHAUSTED.test(end.stderr)) return 'oom heap';
-  if (end.report && isAllocationFailure(end.report)) return 'oom buffers';
-  return end.signal === 'SIGKILL' && end.cgroupKill ? 'oom cgroup' : undefined;
+  if (NATIVE_EXHAUSTED.test(end.stderr)) return 'oom buffers';
+  if (signal === 'SIGKILL' && end.cgroupKill) return 'oom cgroup';
+  const { bytes, limitBytes } = end.memory ?? { bytes: 0, limitBytes: 1 };
+  return bytes >= limitBytes * AT_LIMIT ? 'oom rss' : undefined;
+}
+
+/** Of an error that says that memory ran out. */
+function memoryReport(report: GuestFault): string | undefined {
+  if (report.code === 'ERR_WORKER_OUT_OF_MEMORY') return 'oom heap';
+  return isAllocationFailure(report) ? 'oom buffers' : undefined;
 }
 
 const isAllocationFailure = ({ name, message, code }: GuestFault): boolean =>
@@ -83,8 +105,9 @@ const exitDetails = ({ code, signal }: { code: number | null; signal: string | n
 /** What the guest told before it died or instead of answering. */
 export function reportFault(report: GuestFault, wi: string): Fault {
   const { message, stack, code, name } = report;
-  const cause = isAllocationFailure(report) ? 'compute.memory' : REPORTED[report.kind];
-  const details = cause === 'compute.memory' ? 'oom buffers' : networkDetails(report);
+  const memory = memoryReport(report);
+  const cause = memory ? 'compute.memory' : REPORTED[report.kind];
+  const details = memory ?? networkDetails(report);
   return new Fault({ cause, hop: 'compute', details, evidence: { worker: wi, message, stack, code, name } });
 }
 

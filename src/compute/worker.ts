@@ -15,7 +15,7 @@ import { workerEnvironment } from './environment.ts';
 import type { LogLine } from './fault-line.ts';
 import type { FromGuest, GuestFault, GuestState, ToGuest } from './ipc.ts';
 import { WorkerLog } from './log.ts';
-import { cgroupKills, residentBytes, treeBytes } from './memory.ts';
+import { kernelKills, residentBytes, treeBytes } from './memory.ts';
 import { endFault, type KillReason, type WorkerEnd } from './outcome.ts';
 import { killGroup, spawnGuest } from './process.ts';
 import type { Room } from './room.ts';
@@ -74,6 +74,7 @@ export class Worker {
   #memoryTimer: Timer | undefined;
   #loadTimer: Timer | undefined;
   #cgroupKillsBefore = 0;
+  #memoryBytes = 0;
 
   constructor(room: Room, runnable: Runnable) {
     this.#room = room;
@@ -219,7 +220,7 @@ export class Worker {
 
   #spawn(): void {
     const { limits, clock, loadMs } = this.#room;
-    this.#cgroupKillsBefore = cgroupKills();
+    this.#cgroupKillsBefore = kernelKills();
     const child = spawnGuest(this.runnable.directory, limits, this.#environment());
     this.#child = child;
     if (child.pid !== undefined) this.#room.reaper.watch(child.pid);
@@ -325,6 +326,7 @@ export class Worker {
       this.#memoryTimer = undefined;
       if (this.state === 'ended' || this.pid === undefined) return;
       const bytes = this.runnable.app?.kind === 'command' ? treeBytes(this.pid) : residentBytes(this.pid);
+      this.#memoryBytes = bytes;
       if (bytes > this.#room.limits.memoryMiB * MIB) this.kill('memory');
       else if (this.runs.size > 0 || this.state === 'starting') this.#watchMemory();
     });
@@ -342,7 +344,8 @@ export class Worker {
       late: this.#late,
       app: this.#app,
       stderr: this.#log.stderrTail(),
-      cgroupKill: signal === 'SIGKILL' && cgroupKills() > this.#cgroupKillsBefore,
+      memory: { bytes: this.#memoryBytes, limitBytes: this.#room.limits.memoryMiB * MIB },
+      cgroupKill: signal === 'SIGKILL' && kernelKills() > this.#cgroupKillsBefore,
       phase: this.#phase,
       spawnError: this.#spawnError,
     };
