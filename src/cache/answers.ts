@@ -14,10 +14,14 @@ export interface How {
 }
 
 /** From the store. The caller may change the fields: they are a copy. */
-export function hitAnswer(stored: StoredResponse, method: string, nowMs: number, held: Held | undefined): CacheAnswer {
+export function hitAnswer(
+  stored: StoredResponse,
+  body: HttpResponse['body'],
+  nowMs: number,
+  held: Held | undefined,
+): CacheAnswer {
   const { status, reason, verdict, requestId, freshUntilMs, madeAtMs } = stored;
   const ttlSeconds = Math.floor((freshUntilMs - nowMs) / 1000);
-  const body = method === 'HEAD' ? null : stored.body;
   return {
     response: { status, ...(reason === undefined ? {} : { reason }), fields: stored.fields.clone(), body },
     ...{ metric: 'hit', verdict, ttlSeconds, hitRequestId: requestId, stale: nowMs >= freshUntilMs },

@@ -13,6 +13,7 @@ import type { HttpResponse } from '../http/message.ts';
 import { asFault, Fault, type Hop } from '../status/fault.ts';
 import { fetchedAnswer, type How, hitAnswer } from './answers.ts';
 import type { ForwardReason } from './cache-status.ts';
+import type { DiskTier } from './disk/disk-tier.ts';
 import type { FillLimits } from './fill.ts';
 import { Flight, type Landing, type SharedLanding } from './flight.ts';
 import { spaceOf } from './key-text.ts';
@@ -34,6 +35,8 @@ export interface CacheOptions {
   readonly memoryBytes: number;
   /** `cache.maxEntries`. Default 200,000. */
   readonly maxEntries?: number;
+  /** Behind the memory tier, shared with other processes; whoever opened it closes it. */
+  readonly disk?: DiskTier;
   /** `cache.maxObjectBytes`: larger bodies are passed on without being stored. */
   readonly maxObjectBytes: number;
   /** `cache.hitForPassSeconds`. Default 120. */
@@ -68,9 +71,9 @@ class ResponseCache implements Cache {
   readonly #flights = new Map<string, Flight>();
 
   constructor(options: CacheOptions) {
-    const { clock, memoryBytes, maxEntries = 200_000, headerPrefix } = options;
+    const { clock, memoryBytes, maxEntries = 200_000, headerPrefix, disk } = options;
     this.#options = options;
-    this.#slots = new Slots({ maxBytes: memoryBytes, maxEntries });
+    this.#slots = new Slots({ maxBytes: memoryBytes, maxEntries }, disk);
     this.#lander = new Lander({
       clock,
       slots: this.#slots,
@@ -99,13 +102,13 @@ class ResponseCache implements Cache {
   }
 
   dropSpace(space: string): void {
-    this.#slots.store.dropSpace(space);
-    this.#slots.purges.dropSpace(space);
+    this.#slots.dropSpace(space);
   }
 
   async purge(purges: readonly Purge[], upTo: number): Promise<void> {
     this.#slots.purges.add(purges, upTo);
     if (purges.length > 0) this.#slots.store.doubtAll();
+    await this.#options.disk?.keepPurges(purges, upTo, () => this.#slots.purges.all());
   }
 
   get purgedUpTo(): number {
@@ -128,7 +131,8 @@ class ResponseCache implements Cache {
     const nowMs = this.#options.clock.nowMs();
     if (slot?.kind === 'response' && nowMs < slot.staleUntilMs) {
       if (nowMs >= slot.freshUntilMs && !request.lookupOnly) this.#refresh(visit, found, slot);
-      return hitAnswer(slot, request.method, nowMs, this.#slots.store.held(found.slotKey));
+      const body = await this.#bodyOf(request, found.slotKey, slot);
+      return body === undefined ? 'again' : hitAnswer(slot, body, nowMs, this.#slots.store.held(found.slotKey));
     }
     if (request.lookupOnly) return null;
     if (onlyIfCached(request)) throw new Fault({ cause: 'cache.only-if-cached', hop: this.#options.hop });
@@ -148,6 +152,12 @@ class ResponseCache implements Cache {
 
   #find({ key, fields }: CacheRequest): Found {
     return this.#slots.find(key, fields, this.#options.clock.nowMs());
+  }
+
+  /** Undefined when it lay on the disk and is lost. */
+  #bodyOf({ method }: CacheRequest, slotKey: string, stored: StoredResponse) {
+    if (method === 'HEAD') return null;
+    return Buffer.isBuffer(stored.body) ? stored.body : this.#slots.bodyOf(slotKey, stored);
   }
 
   // ── flights ──

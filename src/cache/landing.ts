@@ -76,7 +76,9 @@ export class Lander {
     const fetched = await this.#exchange(signal, asked.fetch, plan);
     const conditional = plan.ifNoneMatch !== undefined || plan.ifModifiedSince !== undefined;
     if (!conditional || fetched.response.status !== 304) return fetched;
-    if (validates(fetched.response.fields, asked.stale!)) return freshened(fetched, asked.stale!);
+    const stale = asked.stale!;
+    const body = validates(fetched.response.fields, stale) ? await wholeBody(stale) : undefined;
+    if (body) return freshened(fetched, stale, body);
     discard(fetched.response);
     return this.#exchange(signal, asked.fetch, { whole: true });
   }
@@ -206,9 +208,14 @@ function validates(update: Fields, stale: StoredResponse): boolean {
   return named === undefined || named === opaque(stale.fields.get('etag'));
 }
 
-function freshened({ response, ...fetched }: Fetched, stale: StoredResponse): Fetched {
+/** Undefined when it lay on the disk and is lost. */
+async function wholeBody({ body }: StoredResponse): Promise<Buffer | undefined> {
+  return Buffer.isBuffer(body) ? body : body.load();
+}
+
+function freshened({ response, ...fetched }: Fetched, stale: StoredResponse, body: Buffer): Fetched {
   discard(response);
-  const { status, reason, body } = stale;
+  const { status, reason } = stale;
   const fields = freshenedFields(stale.fields, response.fields);
   return { ...fetched, response: { status, ...(reason === undefined ? {} : { reason }), fields, body } };
 }

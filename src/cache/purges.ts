@@ -4,7 +4,7 @@
  * happened in between, because the question is asked at lookup and of the stamp alone. Purging takes constant time;
  * a lookup asks one number, and after a purge once again a few maps and a bounded list of patterns.
  */
-import { type Purge, purgePattern, type UrlPattern } from '../artifact/purge.ts';
+import { type Purge, type PurgeKind, purgePattern, type UrlPattern } from '../artifact/purge.ts';
 import { urlOfKey } from './key-text.ts';
 
 export interface Stamp {
@@ -53,6 +53,15 @@ export class PurgeTable {
     return soft > stamp.sequence ? { kind: 'stale', sinceMs: soft } : undefined;
   }
 
+  /** As purges that would make a table like this one. */
+  *all(): Generator<Purge> {
+    for (const [space, purges] of this.#spaces)
+      for (const [kind, value, mark] of purges.all()) {
+        if (mark.hard > 0) yield { sequence: mark.hard, space, kind, value, soft: false };
+        if (mark.soft > 0) yield { sequence: mark.soft, space, kind, value, soft: true };
+      }
+  }
+
   /** Nothing is stored in it any more, or ever will be. */
   dropSpace(space: string): void {
     this.#spaces.delete(space);
@@ -90,6 +99,13 @@ class SpacePurges {
     } else if (pattern === null) this.#addAll(mark);
     else if (value.includes('*')) this.#addPattern(value, pattern, mark);
     else this.#put(this.#byPath, nameOf(pattern.host, pattern.path, pattern.query), mark);
+  }
+
+  *all(): Generator<[kind: PurgeKind, value: string, mark: Mark]> {
+    yield ['all', '', this.#all];
+    for (const [value, mark] of this.#byKey) yield ['key', value, mark];
+    for (const [name, mark] of this.#byPath) yield ['path', patternOf(name), mark];
+    for (const [value, { mark }] of this.#patterns) yield ['path', value, mark];
   }
 
   last({ key, tags }: Stamp): Mark {
@@ -149,6 +165,11 @@ interface Pattern {
 /** A NUL never occurs in a URL. */
 const nameOf = (host: string | undefined, path: string, query: string | undefined): string =>
   `${host ?? ''}\0${path}\0${query ?? '\0'}`;
+
+function patternOf(name: string): string {
+  const [host, path, ...query] = name.split('\0');
+  return `${host === '' ? '' : `https://${host}`}${path}${query.length > 1 ? '' : `?${query[0]}`}`;
+}
 
 /** Wildcards only, so that matching cannot be made slow: each `*` is tried from left to right, once. */
 function matcherOf(name: string, host: string | undefined, query: string | undefined): Pattern['matches'] {

@@ -119,6 +119,16 @@ const TREE: OptionTree<FileConfig> = {
     memoryBytes: option(kind.number({ unit: 'bytes' }), 256 * MB, 'Memory tier of one POP process.'),
     maxObjectBytes: option(kind.number({ unit: 'bytes' }), 64 * MB, 'Larger bodies are not stored.'),
     maxEntries: option(kind.number({ min: 1 }), 200_000, 'Entries of the memory tier of one POP process.'),
+    disk: option(
+      kind.flag,
+      true,
+      'Whether responses are kept on the disk as well, shared by the processes of a role, and there after a restart.',
+    ),
+    diskBytes: option(
+      kind.number({ min: MB, unit: 'bytes' }),
+      4096 * MB,
+      'Disk tier of the edge, and that of the global POP, under `data`; the oldest that nobody uses leave first.',
+    ),
   },
   control: {
     host: option(kind.bindHost, '127.0.0.1', 'Address of the control API.'),

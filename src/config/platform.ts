@@ -67,6 +67,10 @@ export interface PlatformConfig {
     readonly maxObjectBytes: number;
     /** Entries of the memory tier, whatever their size. */
     readonly maxEntries: number;
+    /** What is stored is kept on the disk as well: shared by the processes of a role, and there after a restart. */
+    readonly disk: boolean;
+    /** Disk tier of one role on this machine, files and index. */
+    readonly diskBytes: number;
   };
   readonly control: {
     readonly host: string;

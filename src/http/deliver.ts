@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { type Readable, Transform } from 'node:stream';
 import { evaluateConditions, ifRangeHolds } from './conditional.ts';
 import type { Fields } from './fields.ts';
-import type { Body, HttpRequest, HttpResponse } from './message.ts';
+import type { Body, HttpRequest, HttpResponse, RangedBody } from './message.ts';
 import { type ByteRange, contentRange, multipartBody, parseRange } from './range.ts';
 
 export interface DeliverOptions {
@@ -89,8 +89,11 @@ function multiple(response: HttpResponse, content: Buffer, ranges: readonly Byte
 
 function cut(body: Body, range: ByteRange): Body {
   if (body === null) return null;
-  return Buffer.isBuffer(body) ? body.subarray(range.first, range.last + 1) : cutStream(body, range);
+  if (Buffer.isBuffer(body)) return body.subarray(range.first, range.last + 1);
+  return isRanged(body) ? body.range(range.first, range.last) : cutStream(body, range);
 }
+
+const isRanged = (body: Readable): body is RangedBody => 'range' in body;
 
 /** Passes the range on and leaves the source as soon as its last byte is out. */
 function cutStream(source: Readable, { first, last }: ByteRange): Readable {

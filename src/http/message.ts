@@ -5,6 +5,12 @@ import type { Fields } from './fields.ts';
 /** Nothing, everything at once, or a stream with back-pressure. A stream that fails emits `error` with a `Fault`. */
 export type Body = null | Buffer | Readable;
 
+/** A stream that can be had from the middle. */
+export interface RangedBody extends Readable {
+  /** Both ends included. Instead of this stream, which gives nothing any more. */
+  range(first: number, last: number): Readable;
+}
+
 export interface HttpRequest {
   readonly method: string;
   /** `http` or `https`, as the client spoke it. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Snapshot } from '../../artifact/snapshot.ts';
 import { systemClock } from '../../base/clock.ts';
 import { createCache } from '../../cache/cache.ts';
+import { DiskTier } from '../../cache/disk/disk-tier.ts';
 import type { Cache } from '../../cache/types.ts';
 import { createCompute } from '../../compute/scheduler.ts';
 import type { Compute } from '../../compute/types.ts';
@@ -73,7 +74,8 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   const source = createBlobSource({ blobs, address: async () => spec.control });
   const prohibited = new Prohibited({ networks: config.upstream.prohibited, sockets: spec.ownSockets });
   const upstream = composeUpstream(spec, prohibited);
-  const cache = composeCache(spec, report);
+  const disk = openDisk(spec, report);
+  const cache = composeCache(spec, disk, report);
   const pop = createPop({
     role,
     name: spec.identity,
@@ -130,6 +132,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     await prerenderer?.close();
     await listeners.drain(graceMs);
     await feed.close();
+    await disk?.close();
     await Promise.allSettled([compute?.close(), upstream.close(), source.close(), logs.close()]);
     traffic.close();
   }
@@ -215,7 +218,20 @@ function linkTtlMs({ fields }: HttpResponse): number | undefined {
   return ttl === undefined ? undefined : Number(ttl) * 1000;
 }
 
-function composeCache({ config, role }: PopSpec, report: Report) {
+/** Without a disk that can be used a POP has its memory. */
+function openDisk({ config, role, brokenBeforeMs = 0 }: PopSpec, report: Report): DiskTier | undefined {
+  if (!config.cache.enabled || !config.cache.disk) return undefined;
+  const folder = join(config.data, 'cache', role);
+  const { diskBytes: maxBytes } = config.cache;
+  try {
+    return new DiskTier({ clock: systemClock, folder, maxBytes, brokenBeforeMs, report });
+  } catch (error) {
+    report(`responses cannot be kept in ${folder}, only in memory`, error);
+    return undefined;
+  }
+}
+
+function composeCache({ config, role }: PopSpec, disk: DiskTier | undefined, report: Report) {
   const { memoryBytes, maxEntries, maxObjectBytes } = config.cache;
   return createCache({
     clock: systemClock,
@@ -224,6 +240,7 @@ function composeCache({ config, role }: PopSpec, report: Report) {
     memoryBytes,
     maxEntries,
     maxObjectBytes,
+    ...(disk ? { disk } : {}),
     hitForPassSeconds: config.limits['cache.hitForPassSeconds'],
     nextHopTtlMs: linkTtlMs,
     onRefreshFault: (fault, request) =>

@@ -25,6 +25,8 @@ export interface PopSpec {
   readonly listen: { readonly host: string; readonly reusePort: boolean } & Ports;
   /** Fills the store after a deployment; one process of a POP does. */
   readonly prerenders: boolean;
+  /** Set when a predecessor died of a signal that damage of the stored responses explains: they are not used again. */
+  readonly brokenBeforeMs?: number;
   /** Runs project code. */
   readonly compute: boolean;
   /** The platform's own sockets, closed to projects. */

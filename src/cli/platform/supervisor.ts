@@ -12,6 +12,8 @@ const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
 const ALIVE_MS = 3_600_000;
+/** What a mapped file that is not as it was left does to a process. */
+const DAMAGE_SIGNALS: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGILL']);
 /** Longer than this alive, and a death counts as the first again. */
 const STEADY_MS = 10_000;
 
@@ -51,6 +53,7 @@ class Supervised implements SupervisedPop {
   #stopping = false;
   #startedMs: number;
   #pauseMs = FIRST_PAUSE_MS;
+  #brokenBeforeMs = 0;
 
   constructor(name: string, spec: Promise<PopSpec>, options: SupervisorOptions) {
     this.#name = name;
@@ -96,7 +99,10 @@ class Supervised implements SupervisedPop {
   #hear(message: FromPop): void {
     if ('booted' in message) {
       this.#spec.then(
-        (spec) => this.#tell({ start: { ...spec, listen: { ...spec.listen, ...this.#ports } } }),
+        (spec) => {
+          const listen = { ...spec.listen, ...this.#ports };
+          this.#tell({ start: { ...spec, listen, brokenBeforeMs: this.#brokenBeforeMs } });
+        },
         () => {},
       );
     } else if ('ready' in message) {
@@ -114,6 +120,15 @@ class Supervised implements SupervisedPop {
 
   #exited(code: number | null, signal: NodeJS.Signals | null, ending: string = signal ?? `exit code ${code}`): void {
     if (this.#stopping) return;
+    const isFirstBreak = this.#brokenBeforeMs === 0;
+    if (DAMAGE_SIGNALS.has(ending)) this.#brokenBeforeMs = this.#clock.nowMs();
+    if (this.#ports === undefined && isFirstBreak && this.#brokenBeforeMs > 0) {
+      this.#options.report(
+        `${this.#name} ended while it started (${ending}); it starts again without what it had stored`,
+      );
+      this.#child = this.#fork();
+      return;
+    }
     if (this.#ports === undefined) {
       this.#first.reject(new Error(`${this.#name} ended while it started (${ending})`));
       return;
