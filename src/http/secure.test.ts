@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import tls from 'node:tls';
 import { certificates } from '../../test/actors/certificates.ts';
+import { Attacker, FLAG, frame, indexedLiteral, requestBlock } from '../../test/actors/h2-attacker.ts';
 import { ManualClock } from '../../test/actors/manual-clock.ts';
 import { RawClient } from '../../test/actors/raw-client.ts';
 import { echo, DEFAULT_TEST_LIMITS as LIMITS, read } from '../../test/actors/served.ts';
@@ -372,6 +373,50 @@ describe('what one client may cost', () => {
     assert.equal(status, undefined);
     assert.notEqual(reset, 0);
     assert.equal((await ask(session, { ':path': '/' })).status, 200);
+  });
+});
+
+describe('floods of frames end their connection and nobody else notices', () => {
+  const block = requestBlock('localhost');
+  const kilobyte = Buffer.alloc(1_024, 'a');
+  const literal = Buffer.concat([Buffer.from([0x00, 0x01, 0x78, 0x7f, 0x81, 0x07]), kilobyte]);
+  const floods: Readonly<Record<string, { readonly first?: Buffer; readonly again: Buffer }>> = {
+    'a header section that never ends (CVE-2024-27316)': {
+      first: frame('headers', FLAG.endStream, 1, block),
+      again: frame('continuation', 0, 1, literal),
+    },
+    'empty pieces of a header section': {
+      first: frame('headers', FLAG.endStream, 1, block),
+      again: frame('continuation', 0, 1),
+    },
+    'settings (CVE-2019-9515)': { again: Buffer.concat(Array(100).fill(frame('settings', 0, 0))) },
+    'pings (CVE-2019-9512)': { again: Buffer.concat(Array(100).fill(frame('ping', 0, 0, Buffer.alloc(8)))) },
+    'settings with more entries than there are': { again: frame('settings', 0, 0, Buffer.alloc(6 * 1_000)) },
+  };
+  for (const [name, { first, again }] of Object.entries(floods)) {
+    test(name, async () => {
+      await using served = await secured(echo);
+      const attacker = await Attacker.connect(served.port);
+      // A header section is nothing to answer; the others are, and their sender takes no answers.
+      if (first) attacker.socket.resume().write(first);
+      assert.equal(await attacker.flood(again, 20_000), true);
+      assert.equal((await ask(await served.client(), { ':path': '/' })).status, 200);
+    });
+  }
+
+  test('a header section that unpacks to a hundred times its size is refused', async () => {
+    let handled = 0;
+    await using served = await secured(async (exchange) => {
+      handled++;
+      await echo(exchange);
+    });
+    const attacker = await Attacker.connect(served.port);
+    const bomb = Buffer.concat([block, indexedLiteral('x', 'a'.repeat(3_900)), Buffer.alloc(12_000, 0xbe)]);
+    attacker.socket.resume().write(frame('headers', FLAG.endStream | FLAG.endHeaders, 1, bomb));
+    const client = await served.client();
+    assert.equal((await ask(client, { ':path': '/' })).status, 200);
+    assert.equal(handled, 1);
+    attacker.socket.destroy();
   });
 });
 
