@@ -411,13 +411,20 @@ export interface CodeDescription extends CodeEntry {
 
 export const CODES: readonly number[] = ENTRIES.map(({ code }) => code);
 
-const BY_CODE = new Map(ENTRIES.map((entry) => [entry.code, entry]));
+const described = new WeakMap<Branding, Map<number, CodeDescription>>();
 
 /** What `selvedge codes <code>` shows; undefined for a number that the platform never sends itself. */
 export function describeCode(code: number, branding: Branding = DEFAULT_BRANDING): CodeDescription | undefined {
-  const entry = BY_CODE.get(code);
-  if (!entry) return undefined;
-  const causes = (Object.keys(CAUSES) as Cause[]).filter((cause) => CAUSES[cause].code === code);
+  let known = described.get(branding);
+  if (known === undefined) {
+    known = new Map(ENTRIES.map((entry) => [entry.code, describe(entry, branding)]));
+    described.set(branding, known);
+  }
+  return known.get(code);
+}
+
+function describe(entry: CodeEntry, branding: Branding): CodeDescription {
+  const causes = (Object.keys(CAUSES) as Cause[]).filter((cause) => CAUSES[cause].code === entry.code);
   const fill = (text: string): string => fillNames(text, branding);
   return {
     ...entry,
