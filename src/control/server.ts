@@ -27,7 +27,7 @@ export interface ControlServerOptions {
   readonly port: number;
   /** Under which generated hosts lie. */
   readonly domain: string;
-  readonly limits: DeployLimits;
+  readonly limits: DeployLimits & { readonly environments?: number };
   /** Address at which clients reach a host; called when an answer needs it, so a port may become known later. */
   readonly publicUrl: (host: string) => string;
   readonly logs?: LogSource;
@@ -72,7 +72,7 @@ export async function startControl(options: ControlServerOptions): Promise<Contr
   const blobs = await openBlobStore(join(dataDir, 'blobs'), clock).catch((error) => {
     throw dataDirError(dataDir, error);
   });
-  const store = openStore(dataDir, domain, clock);
+  const store = openStore(dataDir, domain, clock, options.limits.environments);
   try {
     const publisher = new Publisher(
       clock,
@@ -146,9 +146,14 @@ async function makeFolders(path: string): Promise<void> {
   }
 }
 
-function openStore(dataDir: string, domain: string, clock: Clock): ControlStore {
+function openStore(dataDir: string, domain: string, clock: Clock, mostEnvironments?: number): ControlStore {
   try {
-    return new SqliteStore({ path: join(dataDir, 'control.db'), domain, clock });
+    return new SqliteStore({
+      path: join(dataDir, 'control.db'),
+      domain,
+      clock,
+      ...(mostEnvironments === undefined ? {} : { mostEnvironments }),
+    });
   } catch (error) {
     throw /unable to open|readonly/.test(String(error)) ? dataDirError(dataDir, error) : error;
   }

@@ -36,6 +36,8 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** Under which generated hosts lie, e.g. `localhost`. */
   readonly domain: string;
+  /** Most environments of one project: limit `environments`. Default: any number. */
+  readonly mostEnvironments?: number;
   readonly clock?: Clock;
 }
 
@@ -49,11 +51,13 @@ export class SqliteStore implements ControlStore {
   readonly #database: Database;
   readonly #domain: string;
   readonly #clock: Clock;
+  readonly #mostEnvironments: number;
 
-  constructor({ path, domain, clock = systemClock }: SqliteStoreOptions) {
+  constructor({ path, domain, clock = systemClock, mostEnvironments = Number.POSITIVE_INFINITY }: SqliteStoreOptions) {
     this.#database = new Database(path, MIGRATIONS);
     this.#domain = domain;
     this.#clock = clock;
+    this.#mostEnvironments = mostEnvironments;
   }
 
   async environments(): Promise<EnvironmentRecord[]> {
@@ -293,6 +297,7 @@ export class SqliteStore implements ControlStore {
     if (found) return found;
     checkNames(...keyOf(place));
     this.#refuseColliding(place);
+    this.#refuseTooMany(place);
     const now = this.#now();
     this.#database.run(
       'INSERT INTO projects (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
@@ -333,6 +338,14 @@ export class SqliteStore implements ControlStore {
     for (const domain of this.#database.all<DomainRecord>(`SELECT ${DOMAIN} FROM domains`)) {
       if (isGeneratedHost(domain.host, id, this.#domain)) throw taken(domain.host, domain);
     }
+  }
+
+  #refuseTooMany({ project }: Place): void {
+    const count = this.#environments().filter((it) => it.project === project).length;
+    const value = this.#mostEnvironments;
+    if (count < value) return;
+    const detail = `project '${project}' has ${count} environments; the limit environments is ${value}`;
+    throw conflict('limit', detail, { limit: 'environments', value, seen: count + 1 });
   }
 
   #refuseTaken(place: Place, host: string): void {

@@ -25,6 +25,8 @@ export function finish(response: HttpResponse, exchange: Exchange, settings: Pop
   for (const { ops, params } of exchange.plan?.responseOps ?? []) {
     applyResponseOps(ops, answer.fields, { ...exchange.request, params });
   }
+  if (exchange.prefetch && answer.status === 200 && !answer.fields.has('x-sw-cache-control'))
+    answer.fields.set('x-sw-cache-control', `max-age=${settings.limits['prefetch.defaultTtlSeconds']}`);
   stamp(answer.fields, answer.status, exchange, settings);
   return answer;
 }

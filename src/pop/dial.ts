@@ -294,6 +294,19 @@ function servicesFor(exchange: Exchange, settings: PopSettings): ComputeServices
 
 // ── the answer that came back ──
 
+/** Surrogate keys beyond `purge.tagsPerResponse` are left away, and the operator is told. */
+function limitTags(fields: Fields, exchange: Exchange, settings: PopSettings): void {
+  const most = limitsOf(exchange.destination, settings)['purge.tagsPerResponse'];
+  const name = `${settings.branding.headerPrefix}-surrogate-key`;
+  const tags = most === Number.POSITIVE_INFINITY ? [] : (fields.get(name) ?? '').split(/[\s,]+/).filter(Boolean);
+  if (tags.length <= most) return;
+  fields.set(name, tags.slice(0, most).join(' '));
+  settings.report(
+    `${tags.length} surrogate keys, the limit purge.tagsPerResponse is ${most}: the others are left away (request ${exchange.requestId})`,
+    undefined,
+  );
+}
+
 /** Without what only the platform may say, with the routes' operations applied, compressed once. */
 function asUpstreamResponse(response: HttpResponse, exchange: Exchange, settings: PopSettings): HttpResponse {
   const { headerPrefix, reservedHeaderPrefixes } = settings.branding;
@@ -309,6 +322,7 @@ function asUpstreamResponse(response: HttpResponse, exchange: Exchange, settings
   for (const { ops, params } of plan!.upstreamResponseOps) {
     applyResponseOps(ops, fields, { ...request, params });
   }
+  limitTags(fields, exchange, settings);
   const behind = exchange.telemetry.takeBehindCache(roleLetter(settings.role));
   fields.set(`${headerPrefix}-status`, behind.statuses);
   if (behind.components !== '') fields.set(`${headerPrefix}-components`, behind.components);

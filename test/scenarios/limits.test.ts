@@ -18,10 +18,14 @@ const LIMITS = {
   response: { cookieBytes: 500, headerBytes: 3_000, headerCount: 25, headerFieldBytes: 1_000 },
   upstream: { bodyBytes: 5_000 },
   compute: { requestBytes: 600, responseBytes: 700 },
+  purge: { tagsPerResponse: 2 },
+  prefetch: { defaultTtlSeconds: 77 },
+  environments: 2,
 };
 
 const ROUTES = `
   .match('/up/:path*', ({ proxy }) => proxy('o'))
+  .match('/kept', ({ cache, proxy }) => { cache({ edge: { maxAgeSeconds: 60 } }); proxy('o'); })
   .match('/app', ({ compute }) => compute((req, res) => {
     const { lines = '0', line = '0', cookie = '0', body = '0' } = req.query;
     for (let at = 0; at < Number(lines); at++) res.setHeader('x-l' + at, '1');
@@ -166,6 +170,22 @@ describe('limits', () => {
       assert.deepEqual([line.xcode, line.fault], [String(code), cause]);
     });
   }
+
+  test('surrogate keys beyond the limit are left away, and prefetched answers say how long they keep', async () => {
+    origin.on('/up/tagged', (_, response) => response.setHeader('x-sv-surrogate-key', 'a b c d').end('tagged'));
+    assert.equal((await site.ask('/up/tagged')).get('x-sv-surrogate-key'), 'a b');
+    await site.ask('/kept');
+    const prefetched = await site.ask('/kept?selvedge_prefetch=1');
+    assert.deepEqual([prefetched.status, prefetched.get('x-sw-cache-control')], [200, 'max-age=77']);
+  });
+
+  test('environments beyond the limit are refused, and the refusal has both figures', async () => {
+    const place = ['--project', 'limits', '--data', platform.data, '--json'];
+    assert.equal((await cliHere(['env', 'set', 'A=1', '--environment', 'second', ...place])).code, 0);
+    const { code, stderr } = await cliHere(['env', 'set', 'A=1', '--environment', 'third', ...place]);
+    assert.equal(code, 1);
+    assert.match(stderr, /has 2 environments; the limit environments is 2/);
+  });
 
   test('a body without a length is cut at the limit, and the log has the code', async () => {
     origin.on('/up/streamed', (_, response) => {
