@@ -404,6 +404,18 @@ describe('floods of frames end their connection and nobody else notices', () => 
     });
   }
 
+  test('whoever neither reads nor closes after that is cut off', async () => {
+    await using served = await secured(echo);
+    const attacker = await Attacker.connect(served.port);
+    attacker.socket.pause();
+    attacker.socket.write(frame('headers', FLAG.endStream, 1, block));
+    for (let at = 0; at < 20; at++) attacker.socket.write(frame('continuation', 0, 1));
+    await served.clock.armed(2_000);
+    served.clock.advance(2_000);
+    attacker.socket.resume();
+    await attacker.closed;
+  });
+
   test('a header section that unpacks to a hundred times its size is refused', async () => {
     let handled = 0;
     await using served = await secured(async (exchange) => {

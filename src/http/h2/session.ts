@@ -68,6 +68,7 @@ export class StreamSession implements StreamHost {
   readonly writeIdleMs: number;
   readonly #options: SessionOptions;
   readonly #session: ServerHttp2Session;
+  readonly #socket: Duplex;
   #streams = 0;
   #timer: Timer | undefined;
 
@@ -79,6 +80,7 @@ export class StreamSession implements StreamHost {
     this.writeIdleMs = options.writeIdleMs;
     this.remoteAddress = plainIp(socket.remoteAddress ?? '');
     this.remotePort = socket.remotePort ?? 0;
+    this.#socket = socket;
     const headerBytes = options.entryLimits.headerBytes + options.entryLimits.pathQueryBytes;
     this.#session = performServerHandshake(socket, {
       ...HANDSHAKE,
@@ -86,7 +88,8 @@ export class StreamSession implements StreamHost {
     });
     this.#session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     this.#session.on('stream', (stream, _headers, _flags, raw) => this.#accept(stream, raw as unknown as string[]));
-    this.#session.on('error', () => {}); // 'close' follows and is what counts
+    // nghttp2 has had enough; a client that does not close its side either is not waited for.
+    this.#session.on('error', () => this.#linger());
     this.#session.once('close', () => this.#timer?.cancel());
     this.#wait(options.headMs);
   }
@@ -102,6 +105,7 @@ export class StreamSession implements StreamHost {
 
   cut(): void {
     this.#session.destroy();
+    this.#socket.destroy();
   }
 
   onClose(then: () => void): void {
@@ -162,8 +166,13 @@ export class StreamSession implements StreamHost {
     this.#timer?.cancel();
     this.#timer = this.clock.setTimer(delayMs, () => {
       this.drain();
-      this.#timer = this.clock.setTimer(LINGER_MS, () => this.cut());
+      this.#linger();
     });
+  }
+
+  #linger(): void {
+    this.#timer?.cancel();
+    this.#timer = this.clock.setTimer(LINGER_MS, () => this.cut());
   }
 }
 
