@@ -89,6 +89,7 @@ export class Slots {
     if (!disk) return;
     const { purges, upTo } = disk.purges();
     this.purges.add(purges, upTo);
+    disk.onLost = (key) => this.store.delete(key);
     disk.isUsed = (key) => this.store.held(key)?.used === true;
   }
 
@@ -144,13 +145,11 @@ export class Slots {
     const { body } = response;
     if (Buffer.isBuffer(body)) return body;
     if (body.length > PROMOTED_BYTES) {
-      const stream = await body.open();
-      if (!stream) this.store.delete(slotKey);
-      return stream;
+      return body.open();
     }
     const loaded = await body.load();
-    this.store.delete(slotKey);
-    if (loaded) this.#remember(slotKey, { ...response, body: loaded });
+    // unless it was replaced meanwhile
+    if (loaded && this.store.get(slotKey) === response) this.#remember(slotKey, { ...response, body: loaded });
     return loaded;
   }
 

@@ -3,9 +3,11 @@
  * block is held against its checksum before a byte of it is sent, so that a torn file is a miss and never an answer.
  */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
+import { close, fstat, open as openFile, read } from 'node:fs';
+import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { RangedBody } from '../../http/message.ts';
 
@@ -90,14 +92,14 @@ export class FileBody {
 
   /** Undefined when the file is gone, has another length or a wrong first block. Destroy what is not read. */
   async open(): Promise<RangedBody | undefined> {
-    let handle: FileHandle | undefined;
+    let source: OpenFile | undefined;
     try {
-      handle = await open(this.#path, 'r');
-      if ((await handle.stat()).size !== this.length) throw new Error('another length');
-      const first = await readBlock(handle, this.file, 0);
-      return new FileReader(handle, this, this.#onDamage, { first: 0, last: this.length - 1 }, first);
+      source = new OpenFile(await promisify(openFile)(this.#path, 'r'));
+      if ((await promisify(fstat)(source.descriptor)).size !== this.length) throw new Error('another length');
+      const first = await readBlock(source, this.file, 0);
+      return new FileReader(source, this, this.#onDamage, { first: 0, last: this.length - 1 }, first);
     } catch {
-      await handle?.close().catch(() => {});
+      source?.close();
       this.#onDamage();
       return undefined;
     }
@@ -118,12 +120,33 @@ export class FileBody {
   }
 }
 
-async function readBlock(handle: FileHandle, { bytes, checksums }: BodyFile, index: number): Promise<Buffer> {
+/** Somebody who forgets a reader loses a descriptor until the next garbage collection, not more. */
+class OpenFile {
+  static readonly #forgotten = new FinalizationRegistry<number>((descriptor) => close(descriptor, () => {}));
+  readonly descriptor: number;
+  #isOpen = true;
+
+  constructor(descriptor: number) {
+    this.descriptor = descriptor;
+    OpenFile.#forgotten.register(this, descriptor, this);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    OpenFile.#forgotten.unregister(this);
+    close(this.descriptor, () => {});
+  }
+}
+
+const readAt = promisify(read);
+
+async function readBlock(source: OpenFile, { bytes, checksums }: BodyFile, index: number): Promise<Buffer> {
   const start = index * BLOCK_BYTES;
   const block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, bytes - start));
   let at = 0;
   while (at < block.length) {
-    const { bytesRead } = await handle.read(block, at, block.length - at, start + at);
+    const { bytesRead } = await readAt(source.descriptor, block, at, block.length - at, start + at);
     if (bytesRead === 0) break;
     at += bytesRead;
   }
@@ -137,16 +160,17 @@ interface Span {
 }
 
 class FileReader extends Readable implements RangedBody {
-  #handle: FileHandle | undefined;
+  #source: OpenFile | undefined;
+  #isReading = false;
   #at: number;
   readonly #body: FileBody;
   readonly #onDamage: () => void;
   readonly #span: Span;
   readonly #firstBlock: Buffer | undefined;
 
-  constructor(handle: FileHandle, body: FileBody, onDamage: () => void, span: Span, firstBlock?: Buffer) {
+  constructor(source: OpenFile, body: FileBody, onDamage: () => void, span: Span, firstBlock?: Buffer) {
     super({ highWaterMark: BLOCK_BYTES });
-    this.#handle = handle;
+    this.#source = source;
     this.#body = body;
     this.#onDamage = onDamage;
     this.#span = span;
@@ -156,8 +180,8 @@ class FileReader extends Readable implements RangedBody {
 
   /** Instead of this reader, which then gives nothing any more. */
   range(first: number, last: number): Readable {
-    const part = new FileReader(this.#handle!, this.#body, this.#onDamage, { first, last });
-    this.#handle = undefined;
+    const part = new FileReader(this.#source!, this.#body, this.#onDamage, { first, last });
+    this.#source = undefined;
     this.destroy();
     return part;
   }
@@ -168,28 +192,29 @@ class FileReader extends Readable implements RangedBody {
     const index = Math.floor(this.#at / BLOCK_BYTES);
     const start = index * BLOCK_BYTES;
     const known = index === 0 ? this.#firstBlock : undefined;
-    const block = known ? Promise.resolve(known) : readBlock(this.#handle!, this.#body.file, index);
-    block.then(
-      (bytes) => {
-        const piece = bytes.subarray(this.#at - start, last + 1 - start);
-        this.#at += piece.length;
-        this.push(piece);
-      },
-      (error: Error) => {
-        this.#onDamage();
-        this.destroy(error);
-      },
-    );
+    const block = known ? Promise.resolve(known) : readBlock(this.#source!, this.#body.file, index);
+    this.#isReading = true;
+    block
+      .finally(() => {
+        this.#isReading = false;
+        if (this.destroyed) this.#source?.close();
+      })
+      .then(
+        (bytes) => {
+          const piece = bytes.subarray(this.#at - start, last + 1 - start);
+          this.#at += piece.length;
+          this.push(piece);
+        },
+        (error: Error) => {
+          this.#onDamage();
+          this.destroy(error);
+        },
+      );
   }
 
+  /** Not under a read: its number could be another file's by then. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    if (handle)
-      handle.close().then(
-        () => callback(error),
-        () => callback(error),
-      );
-    else callback(error);
+    if (!this.#isReading) this.#source?.close();
+    callback(error);
   }
 }

@@ -65,6 +65,8 @@ export class DiskTier {
   #reportedMs = Number.NEGATIVE_INFINITY;
   /** Whether a process uses what lies under the key, so that it is not the next to go. */
   isUsed: (key: string) => boolean = () => false;
+  /** Told when what was given turns out to be damaged. */
+  onLost: (key: string) => void = () => {};
 
   constructor(options: DiskOptions) {
     this.#options = options;
@@ -155,7 +157,10 @@ export class DiskTier {
   }
 
   #bodyOf(key: string, file: BodyFile): FileBody {
-    return new FileBody(file, this.#files.pathOf(file.name), () => this.delete(key));
+    return new FileBody(file, this.#files.pathOf(file.name), () => {
+      this.onLost(key);
+      this.delete(key);
+    });
   }
 
   #changeNumber(): number {
