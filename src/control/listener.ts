@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Problem } from './problem.ts';
+import { diskFull, isDiskFull, Problem } from './problem.ts';
 
 const JSON_MAX_BYTES = 16 * 1024 * 1024;
 /** A client that sends nothing more of a body for this long is gone. */
@@ -302,7 +302,7 @@ function sendProblem(request: IncomingMessage, response: ServerResponse, error: 
     response.destroy();
     return;
   }
-  const { document } = error instanceof Problem ? error : internal();
+  const { document } = error instanceof Problem ? error : isDiskFull(error) ? diskFull() : internal();
   if (document.status === 401) response.setHeader('www-authenticate', 'Bearer');
   // The rest of an unread body is not worth reading: the answer goes out, then the connection ends.
   if (!request.complete) response.setHeader('connection', 'close');

@@ -61,6 +61,21 @@ export function notFound(detail: string): Problem {
   return new Problem({ status: 404, reason: 'not-found', detail });
 }
 
+/** What does not fit on the disk of the data directory any more: SQLite's way of saying so, or a file's. */
+export function isDiskFull(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { readonly code?: unknown; readonly errcode?: unknown };
+  return code === 'ENOSPC' || code === 'EDQUOT' || (code === 'ERR_SQLITE_ERROR' && errcode === SQLITE_FULL);
+}
+
+const SQLITE_FULL = 13;
+
+export const diskFull = (): Problem =>
+  new Problem({
+    status: 507,
+    reason: 'disk-full',
+    detail: 'the disk with the data directory is full: nothing was changed; make room on it and try again',
+  });
+
 export function conflict(reason: string, detail: string, members?: Readonly<Record<string, unknown>>): Problem {
   return new Problem({ status: 409, reason, detail, members });
 }

@@ -1,4 +1,5 @@
 /** The control plane as one value: opened on a data directory, serving the Control API, closed in order. */
+
 import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -10,6 +11,7 @@ import type { LabSource } from './lab.ts';
 import { listen, type Pages } from './listener.ts';
 import type { LogSource } from './logs.ts';
 import type { DeployLimits } from './manifest-check.ts';
+import { isDiskFull } from './problem.ts';
 import { type ApplySnapshot, Publisher } from './publisher.ts';
 import type { StorySource } from './requests.ts';
 import { RouteBook } from './route-book.ts';
@@ -155,7 +157,7 @@ function openStore(dataDir: string, domain: string, clock: Clock, mostEnvironmen
       ...(mostEnvironments === undefined ? {} : { mostEnvironments }),
     });
   } catch (error) {
-    throw /unable to open|readonly/.test(String(error)) ? dataDirError(dataDir, error) : error;
+    throw /unable to open|readonly/.test(String(error)) || isDiskFull(error) ? dataDirError(dataDir, error) : error;
   }
 }
 
@@ -169,7 +171,8 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 function dataDirError(dataDir: string, cause: unknown): Error {
-  const { code, message } = cause as NodeJS.ErrnoException;
+  const { code: own, message } = cause as NodeJS.ErrnoException;
+  const code = isDiskFull(cause) ? 'ENOSPC' : own;
   const why = code === undefined || code === 'ERR_SQLITE_ERROR' ? message : (REASONS[code] ?? code);
   return new Error(`the data directory ${dataDir} cannot be used (${why}); choose another with --data`, { cause });
 }

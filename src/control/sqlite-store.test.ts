@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import { controlStoreContract } from '../../test/conformance/control-store.ts';
+import { isDiskFull } from './problem.ts';
+import { Database } from './sqlite.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
 const newPath = (): string => join(mkdtempSync(join(tmpdir(), 'selvedge-store-')), 'control.db');
@@ -32,6 +34,19 @@ describe('the SQLite file', () => {
     assert.throws(() => openAt(path), /in use by another control plane/);
     await first.close();
     await openAt(path).close();
+  });
+
+  test('a disk that is full is told as such, and what was there is still there', () => {
+    const database = new Database(newPath(), ['CREATE TABLE notes (text TEXT) STRICT;']);
+    const add = (text: string) => database.transaction(() => database.run('INSERT INTO notes VALUES (?)', text));
+    add('short');
+    // A database that may not grow fails as on a full disk.
+    database.get('PRAGMA max_page_count = 1');
+    assert.throws(() => add('long'.repeat(10_000)), isDiskFull);
+    database.get('PRAGMA max_page_count = 1000000');
+    add('later');
+    assert.deepEqual(database.all('SELECT text FROM notes'), [{ text: 'short' }, { text: 'later' }]);
+    database.close();
   });
 
   test('a file of a newer version is left alone', () => {
