@@ -1,4 +1,5 @@
 /** The kinds of values that configuration takes: how one is read and, in words, what is allowed. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { LONGEST_TIMER_MS } from './limits.ts';
 
@@ -7,8 +8,8 @@ export interface Kind<T> {
   readonly allowed: string;
   /** The value in its final form, or undefined when it is not one of these. */
   readonly read: (raw: unknown) => { readonly value: T } | undefined;
-  /** A file that must be readable; relative ones are relative to the configuration file. */
-  readonly file?: boolean;
+  /** A file that must be readable and hold this; relative ones are relative to the configuration file. */
+  readonly holds?: (content: string) => boolean;
   /** A folder that need not be there yet; relative ones as with files. */
   readonly folder?: boolean;
 }
@@ -61,7 +62,23 @@ export const milliseconds = (min = 1): Kind<number> => number({ min, max: LONGES
 export const port: Kind<number> = number({ max: 65_535, unit: 'port, 0 picks a free one' });
 
 export const folder: Kind<string> = { ...text('the path of a directory', /./), folder: true };
-export const file: Kind<string> = { ...text('the path of a readable file', /./), file: true };
+export const certificateFile: Kind<string> = {
+  ...text('the path of a readable file with a certificate (PEM)', /./),
+  holds: (content) => succeeds(() => new X509Certificate(content)),
+};
+export const keyFile: Kind<string> = {
+  ...text('the path of a readable file with a private key (PEM)', /./),
+  holds: (content) => succeeds(() => createPrivateKey(content)),
+};
+
+function succeeds(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** An IP literal or a host name that the system resolves. */
 export const bindHost = text('an address or host name to listen on', /^[0-9A-Za-z.:_-]+$/);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { certificates } from '../../test/actors/certificates.ts';
 import { DEFAULT_LIMITS, LIMIT_KEYS, LONGEST_TIMER_MS } from './limits.ts';
 import { ConfigError, loadConfig, parseOverride, resolveConfig } from './load.ts';
 import { describeOptions, OPTIONS, optionsHelp } from './options.ts';
@@ -70,12 +71,16 @@ describe('what is accepted', () => {
     assert.deepEqual(branding.reservedHeaderPrefixes, ['x-acme', 'x-sv']);
   });
 
-  test('files are found beside the configuration file', (t) => {
+  test('files are found beside the configuration file, and hold what they are named for', async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'selvedge-config-'));
     t.after(() => rmSync(directory, { recursive: true }));
-    writeFileSync(join(directory, 'ca.pem'), 'x');
+    const { ca, good } = await certificates();
+    writeFileSync(join(directory, 'ca.pem'), ca);
+    writeFileSync(join(directory, 'key.pem'), good.key);
     writeFileSync(join(directory, 'c.yaml'), 'upstream: { caFile: ca.pem }\n');
     assert.equal(loadConfig({ file: join(directory, 'c.yaml') }).upstream.caFile, join(directory, 'ca.pem'));
+    const mixedUp = problemsOf(`upstream: { caFile: ${directory}/key.pem }`);
+    assert.match(mixedUp[0]!, /must be .* with a certificate \(PEM\), but .*key\.pem is not/);
   });
 
   test('empty files, empty sections and comments change nothing', () => {
@@ -144,7 +149,10 @@ compute: 3
     assert.match(problemsOf('- 1\n- 2')[0]!, /must be a mapping of options, not \[1,2\]/);
     assert.match(problemsOf('domain: a\ndomain: b')[0]!, /unique/);
     assert.match(problemsOf('pop: { name: a }\npop.name: b')[0]!, /given twice, first at c\.yaml:1/);
-    assert.match(problemsOf('upstream: { caFile: /no/such/file }')[0]!, /readable file, but \/no\/such\/file is not/);
+    assert.match(
+      problemsOf('upstream: { caFile: /no/such/file }')[0]!,
+      /readable file .*, but \/no\/such\/file is not/,
+    );
     assert.throws(() => loadConfig({ file: '/no/such/file.yaml' }), /1 problem .*\n.*cannot be read/s);
     assert.match(problemsOf('__proto__: { port: 1 }')[0]!, /is no option/);
     assert.match(problemsOf('constructor: 1')[0]!, /is no option/);

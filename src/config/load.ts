@@ -3,7 +3,7 @@
  * wrong is told at once, each with its path, what was seen and what is allowed; nothing is started with a
  * configuration that has a problem. YAML 1.2, of which JSON is a subset.
  */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, parse as parseYaml } from 'yaml';
 import { brandingOf } from '../status/branding.ts';
@@ -162,14 +162,15 @@ function readSetting(
   const read = readValue(option, setting);
   if (!read) return problem(`must be ${option.kind.allowed}, not ${option.secret ? 'what was given' : seen(value)}`);
   if (option.kind.folder) return { value: resolve(setting.directory, read.value as string) };
-  if (!option.kind.file) return read;
+  const { holds } = option.kind;
+  if (!holds) return read;
   const file = resolve(setting.directory, read.value as string);
   try {
-    accessSync(file, constants.R_OK);
-    return { value: file };
+    if (holds(readFileSync(file, 'utf8'))) return { value: file };
   } catch {
-    return problem(`must be ${option.kind.allowed}, but ${file} is not`);
+    // Told below: it cannot be read.
   }
+  return problem(`must be ${option.kind.allowed}, but ${file} is not`);
 }
 
 function readValue({ kind }: Option, { value, lenient }: Setting): { readonly value: unknown } | undefined {
