@@ -3,9 +3,9 @@
  * goes wrong in between. The first end counts; what our own tearing down causes afterwards is not looked at.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { PassThrough } from 'node:stream';
 import type { Timer } from '../base/clock.ts';
 import { Fields } from '../http/fields.ts';
+import { BodyPipe } from '../http/held-failure.ts';
 import type { Body } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
 import type { BrokerSession } from './broker.ts';
@@ -46,7 +46,7 @@ export class Exchange {
   readonly #answered = Promise.withResolvers<ComputeAnswer>();
   readonly #released = Promise.withResolvers<void>();
   #request: ClientRequest | undefined;
-  #out: PassThrough | undefined;
+  #out: BodyPipe | undefined;
   #over = false;
   #deadline: Timer;
   #retried = false;
@@ -176,9 +176,9 @@ export class Exchange {
     });
   }
 
-  #stream(response: IncomingMessage, deliver: (body: PassThrough) => void): void {
+  #stream(response: IncomingMessage, deliver: (body: BodyPipe) => void): void {
     const { responseBytes } = this.#room.limits;
-    const out = new PassThrough();
+    const out = new BodyPipe();
     this.#out = out;
     let seen = 0;
     response.on('data', (chunk: Buffer) => {
@@ -197,7 +197,6 @@ export class Exchange {
     });
     // The reader left.
     out.once('close', () => this.#abandon());
-    out.on('error', () => {});
     deliver(out);
   }
 
@@ -265,7 +264,7 @@ export class Exchange {
     const nowMs = this.#room.clock.monotonicMs();
     const told = withEvidence(fault, { telemetry: telemetry(this.#handover, nowMs), worker: this.#worker.wi });
     this.#worker.tellFault(this.#run, faultLine(told, this.repeatable));
-    if (this.#out) this.#out.destroy(told);
+    if (this.#out) this.#out.fail(told);
     else this.#answered.reject(told);
     this.#finish(afterwards);
   }

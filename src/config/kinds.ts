@@ -93,10 +93,12 @@ export const token = text(
 
 export function url(...schemes: readonly string[]): Kind<string> {
   return {
-    allowed: `a URL (${schemes.map((scheme) => `${scheme}://…`).join(' or ')})`,
+    allowed: `a URL with a valid host (${schemes.map((scheme) => `${scheme}://…`).join(' or ')})`,
     read: (raw) => {
       if (typeof raw !== 'string' || !URL.canParse(raw)) return undefined;
-      return schemes.includes(new URL(raw).protocol.slice(0, -1)) ? accept(raw) : undefined;
+      const { protocol, hostname } = new URL(raw);
+      const hasHost = hostname.startsWith('[') || LABELS.test(hostname.replace(/\.$/, ''));
+      return hasHost && schemes.includes(protocol.slice(0, -1)) ? accept(raw) : undefined;
     },
   };
 }

@@ -15,6 +15,6 @@ test('the limit that a cause names exists, and its breach has the code of the ca
 test('a limit whose breach is an answer is named by a cause', () => {
   const named = new Set(Object.values(CAUSE_LIMITS));
   const unnamed = Object.keys(LIMITS).filter((key) => limitRow(key as LimitKey).code && !named.has(key));
-  // The pool's size shows as its waiting time, a slow start as the request's own time, a drain as readiness.
-  assert.deepEqual(unnamed, ['upstream.poolSize', 'compute.loadMs', 'drainMs']);
+  // A pool's size shows as its waiting time, a slow start as the request's own time, a drain as readiness.
+  assert.deepEqual(unnamed, ['upstream.poolSize', 'pop.poolSize', 'compute.loadMs', 'drainMs']);
 });

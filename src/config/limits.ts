@@ -228,6 +228,16 @@ export const LIMITS = {
     doc: 'How long the global POP may say nothing. Must be longer than `pop.heartbeatMs`.',
     min: 1,
   },
+  'pop.poolSize': {
+    default: 1_024,
+    unit: 'count',
+    scope: 'installation',
+    at: 'edge, connections to the global POP',
+    code: 543,
+    breach: 'requests wait for `upstream.poolWaitMs` first',
+    doc: 'Open connections to the global POP, per process; all projects share them.',
+    min: 1,
+  },
   'pop.heartbeatMs': {
     default: 2_000,
     unit: 'ms',

@@ -6,7 +6,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
-import type { TlsOptions } from 'node:tls';
+import type { TLSSocket, TlsOptions } from 'node:tls';
 import { type Clock, systemClock, type Timer } from '../base/clock.ts';
 import type { Fault, Hop } from '../status/fault.ts';
 import { type Arrival, Connection, type ConnectionOptions } from './connection.ts';
@@ -49,6 +49,8 @@ export interface ListenerOptions {
   readonly trustLink?: boolean;
   /** Hop that faults are attributed to. Default `client`. */
   readonly hop?: Hop;
+  /** With `tls` that asks for a certificate: what a peer is told that has no valid one; nothing of it is listened to. */
+  readonly refuseUnproven?: (reason: string) => Buffer;
   /** Serves HTTPS with these; plain HTTP without. */
   readonly tls?: TlsOptions;
 }
@@ -110,6 +112,7 @@ export function createListener(options: ListenerOptions): Listener {
   };
 
   const opened = (socket: Duplex): void => {
+    if (options.refuseUnproven && refused(socket, options.refuseUnproven)) return;
     connections.set(socket, new Connection(socket, connectionOptions));
     socket.once('close', () => {
       connections.delete(socket);
@@ -159,6 +162,20 @@ export function createListener(options: ListenerOptions): Listener {
       await done;
     },
   };
+}
+
+/** How long a peer that was refused may take to read why. */
+const REFUSED_MS = 2_000;
+
+/** Whether a peer has no valid certificate; then it is told so, and what it says meanwhile is dropped. */
+function refused(socket: Duplex, refusal: (reason: string) => Buffer): boolean {
+  const { authorized, authorizationError } = socket as TLSSocket;
+  if (authorized) return false;
+  socket.on('error', () => {});
+  socket.end(refusal(String(authorizationError ?? 'no certificate')));
+  const late = setTimeout(() => socket.destroy(), REFUSED_MS);
+  socket.once('close', () => clearTimeout(late));
+  return true;
 }
 
 type Find = (socket: Duplex) => Connection | undefined;

@@ -37,6 +37,8 @@ export interface LabCase {
   readonly backend?: (kit: PeerKit, self: PlatformProcess) => Backend | Promise<Backend>;
   /** Project code that the case's route runs: a handler as source text. */
   readonly handler?: string;
+  /** The same for a Node server: a request listener as source text. Cases of one project share the server. */
+  readonly app?: string;
   /** The route's callback as source text, where a backend or a handler alone does not say it. */
   readonly route?: string;
   /** Further calls on the router, as source text. */

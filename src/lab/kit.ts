@@ -14,6 +14,10 @@ type Script = Parameters<typeof rawOrigin>[0];
 
 export class PeerKit {
   readonly names: DnsServer;
+  /** For the name of the global POP. */
+  readonly linkNames: DnsServer;
+  /** Where nothing listens, unless a case opens it. */
+  readonly globalPort: number;
   readonly certificates: Certificates;
   readonly #open: AsyncDisposable[];
   readonly #heard = new Set<string>();
@@ -21,13 +25,15 @@ export class PeerKit {
 
   /** Certificates and a name server are made at once, everything else on demand. */
   static async open(): Promise<PeerKit> {
-    return new PeerKit(await dnsServer(), await certificates());
+    return new PeerKit(await dnsServer(), await dnsServer(), await certificates(), await closedPort());
   }
 
-  constructor(names: DnsServer, made: Certificates) {
+  constructor(names: DnsServer, linkNames: DnsServer, made: Certificates, globalPort: number) {
     this.names = names;
+    this.linkNames = linkNames;
+    this.globalPort = globalPort;
     this.certificates = made;
-    this.#open = [names];
+    this.#open = [names, linkNames];
   }
 
   /** A plain HTTP backend whose every connection runs the script. */

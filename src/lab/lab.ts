@@ -9,6 +9,7 @@ import { type LabCase, nameOf } from './case.ts';
 import { CASES } from './cases/index.ts';
 import { judge, type Verdict } from './judge.ts';
 import { PeerKit } from './kit.ts';
+import { LinkPeer } from './link-peer.ts';
 import { LogBook } from './log-book.ts';
 import { type PlatformProcess, runMain, sayMain, writeFiles } from './platform-process.ts';
 import { composeProjects, type ProjectFiles } from './project.ts';
@@ -50,12 +51,20 @@ export const worldOf = ({ world = 'main' }: LabCase): WorldName => world;
 /** Rejects when a world does not start; then nothing is left running. */
 export async function openLab({ cases = CASES, onOpening = () => {} }: LabOptions = {}): Promise<Lab> {
   const home = await mkdtemp(join(tmpdir(), 'sv-lab-'));
-  const parts: Parts = { home, kit: await PeerKit.open(), starting: new Map(), worlds: new Map() };
+  const kit = await PeerKit.open();
+  const parts: Parts = {
+    home,
+    kit,
+    link: await LinkPeer.open(kit.certificates),
+    starting: new Map(),
+    worlds: new Map(),
+  };
   const lab = new RunningLab(cases, parts);
   onOpening(lab);
   try {
-    await writeFile(join(home, 'ca.pem'), parts.kit.certificates.ca);
-    const names = new Set(cases.map(worldOf));
+    await writeCertificates(home, kit.certificates);
+    const wanted = cases.map(worldOf);
+    const names = new Set([...wanted, ...wanted.flatMap((name) => WORLDS[name].needs ?? [])]);
     await Promise.all([...names].map((name) => openWorld(name, cases, parts)));
     return lab;
   } catch (error) {
@@ -67,14 +76,22 @@ export async function openLab({ cases = CASES, onOpening = () => {} }: LabOption
 interface Parts {
   readonly home: string;
   readonly kit: PeerKit;
+  readonly link: LinkPeer;
   readonly starting: Map<WorldName, Promise<PlatformProcess>>;
   readonly worlds: Map<WorldName, World>;
+}
+
+/** What configurations name: the authority of the lab, and the certificate that its POPs show each other. */
+async function writeCertificates(home: string, { ca, good }: PeerKit['certificates']): Promise<void> {
+  const files = { 'ca.pem': ca, 'pop.pem': good.cert, 'pop-key.pem': good.key };
+  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(home, name), text)));
 }
 
 async function openWorld(name: WorldName, cases: readonly LabCase[], parts: Parts): Promise<void> {
   const own = cases.filter((it) => worldOf(it) === name);
   const process = await startWorld(name, parts);
   const projects = await composeProjects(own, parts.kit, process);
+  if (name === 'main' && process.link) parts.link.globalPort = Number(new URL(process.link).port);
   const hosts = WORLDS[name].deploys ? await deployAll(name, process, projects, parts) : new Map<string, string>();
   parts.worlds.set(name, {
     name,
@@ -88,8 +105,8 @@ async function openWorld(name: WorldName, cases: readonly LabCase[], parts: Part
 function startWorld(name: WorldName, parts: Parts): Promise<PlatformProcess> {
   const known = parts.starting.get(name);
   if (known) return known;
-  const { home, kit } = parts;
-  const starting = WORLDS[name].start({ home, kit, main: () => startWorld('main', parts) }, name);
+  const { home, kit, link } = parts;
+  const starting = WORLDS[name].start({ home, kit, link, main: () => startWorld('main', parts) }, name);
   parts.starting.set(name, starting);
   return starting;
 }
@@ -129,9 +146,9 @@ class RunningLab implements Lab {
   }
 
   async play(it: LabCase): Promise<Played> {
-    const { worlds, kit } = this.#parts;
+    const { worlds, kit, link } = this.#parts;
     const world = worlds.get(worldOf(it))!;
-    const scene = new Scene(it, { world, kit, worlds: (name) => worlds.get(name)! });
+    const scene = new Scene(it, { world, kit, link, worlds: (name) => worlds.get(name)! });
     try {
       const seen = await (it.provoke ?? ((played) => played.ask()))(scene);
       // What was refused before it could be read has an id of the platform's.
@@ -172,11 +189,11 @@ class RunningLab implements Lab {
   }
 
   async close(): Promise<void> {
-    const { starting, kit, home } = this.#parts;
+    const { starting, kit, link, home } = this.#parts;
     const processes = await Promise.allSettled(starting.values());
     const started = processes.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
     // Peers first: nothing that still waits for one of them holds the draining up.
-    await kit[Symbol.asyncDispose]();
+    await Promise.all([kit[Symbol.asyncDispose](), link[Symbol.asyncDispose]()]);
     await Promise.all(started.map((process) => process.stop()));
     await rm(home, { recursive: true, force: true, maxRetries: 3 });
   }

@@ -52,7 +52,7 @@ export async function spawnPlatform(request: PlatformRequest): Promise<ChildProc
   const file = join(home, 'selvedge.yaml');
   // JSON is YAML.
   await writeFile(file, JSON.stringify(config));
-  const ports = ['--http-port', '0', '--control-port', '0'];
+  const ports = [...(args.includes('--http-port') ? [] : ['--http-port', '0']), '--control-port', '0'];
   const argv = ['start', '--config', file, '--data', dataOf(request), '--json', ...ports, ...args];
   return spawnMain(argv);
 }

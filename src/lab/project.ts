@@ -16,8 +16,10 @@ export async function composeProjects(
   self: PlatformProcess,
 ): Promise<ReadonlyMap<string, ProjectFiles>> {
   const projects = new Map<string, ProjectFiles>();
-  for (const [name, members] of Map.groupBy(cases, projectOf))
-    projects.set(name, await compose(name, members, kit, self));
+  const byProject = Map.groupBy(cases, projectOf);
+  // Worlds that are a part of this one ask for what every project has.
+  if (!byProject.has('lab')) byProject.set('lab', []);
+  for (const [name, members] of byProject) projects.set(name, await compose(name, members, kit, self));
   return projects;
 }
 
@@ -33,27 +35,53 @@ async function compose(
       if (one.backend) backends[backendName(one)] = await one.backend(kit, self);
     }),
   );
-  const routes = cases.flatMap((one) => [one.chain ?? '', routeText(one)]).filter((text) => text !== '');
+  const apps = cases.filter(({ app }) => app !== undefined);
+  const routes = cases.flatMap((one) => [one.chain ?? '', routeText(one, backends[backendName(one)])]).filter(Boolean);
   return {
-    'selvedge.config.js': `export default ${JSON.stringify({ name, backends })};\n`,
+    'selvedge.config.js': `export default ${JSON.stringify({ name, backends, ...(apps.length > 0 ? { app: { entry: 'server.js' } } : {}) })};\n`,
     'routes.js': [
       `import { Router } from 'selvedge/router';`,
       ...cases.map(({ module = '' }) => module),
       `export default new Router()`,
       `  .match('/', ({ send }) => send('the lab is open'))`,
+      `  .match('/through/:rest*', ({ compute }) => compute((req, res) => { res.body = 'through'; }))`,
       ...routes.map((text) => `  ${text}`),
       ';\n',
     ].join('\n'),
+    ...(apps.length > 0 ? { 'server.js': serverText(apps) } : {}),
     'public/there.txt': 'there\n',
     ...Object.assign({}, ...cases.map(({ files = {} }) => files)),
   };
 }
 
+/** A Node server of the project's own, with a listener for each path. */
+function serverText(cases: readonly LabCase[]): string {
+  const listeners = cases.map((one) => `  '/${nameOf(one)}': ${one.app},`);
+  return [
+    `import { createServer } from 'node:http';`,
+    'const listeners = {',
+    ...listeners,
+    '};',
+    `const idle = (request, response) => response.end('server');`,
+    'createServer((request, response) => (listeners[request.url] ?? idle)(request, response)).listen(process.env.PORT);',
+    '',
+  ].join('\n');
+}
+
 export const backendName = (it: LabCase): string => nameOf(it).replace('/', '-');
 
-function routeText(it: LabCase): string {
+function routeText(it: LabCase, backend: Backend | undefined): string {
   const path = `/${nameOf(it)}`;
-  if (it.route) return `.match('${path}/:rest*', ${it.route.replaceAll('BACKEND', backendName(it))})`;
+  if (it.route) return `.match('${path}/:rest*', ${filled(it, backend)})`;
   if (it.handler) return `.match('${path}/:rest*', ({ compute }) => compute(${it.handler}))`;
+  if (it.app) return `.match('${path}/:rest*', ({ renderWithApp }) => renderWithApp())`;
   return it.backend ? `.match('${path}/:rest*', ({ proxy }) => proxy('${backendName(it)}'))` : '';
+}
+
+/** `BACKEND` is the name of the case's backend, `BACKEND_URL` its address. */
+function filled(it: LabCase, backend: Backend | undefined): string {
+  const { scheme = 'http', domainOrIp, port } = backend ?? { domainOrIp: '', port: 0 };
+  return it
+    .route!.replaceAll('BACKEND_URL', `${scheme}://${domainOrIp}:${port}/`)
+    .replaceAll('BACKEND', backendName(it));
 }

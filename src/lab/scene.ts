@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { type LabCase, nameOf } from './case.ts';
 import type { PeerKit } from './kit.ts';
+import type { LinkPeer } from './link-peer.ts';
 import { projectOf } from './project.ts';
 import { ask, askBytes, type Question, type Seen } from './seen.ts';
 import type { World, WorldName } from './worlds.ts';
@@ -9,6 +10,7 @@ import type { World, WorldName } from './worlds.ts';
 export interface SceneParts {
   readonly world: World;
   readonly kit: PeerKit;
+  readonly link: LinkPeer;
   readonly worlds: (name: WorldName) => World;
 }
 
@@ -16,6 +18,8 @@ export class Scene {
   readonly case: LabCase;
   readonly world: World;
   readonly kit: PeerKit;
+  /** What the edge of the world `link` takes for its global POP. */
+  readonly link: LinkPeer;
   /** Of this run; the client gives it, so that it is known whatever comes back. */
   readonly requestId: string;
   readonly #worlds: (name: WorldName) => World;
@@ -24,6 +28,7 @@ export class Scene {
     this.case = it;
     this.world = parts.world;
     this.kit = parts.kit;
+    this.link = parts.link;
     this.#worlds = parts.worlds;
     this.requestId = `lab-${nameOf(it).replace('/', '-')}-${randomUUID().slice(0, 8)}`;
   }

@@ -21,6 +21,7 @@ import {
   encodeReport,
   endTrailers,
   isLinkField,
+  LINK_REFUSED,
   LINK_REPORT,
   type LinkContext,
   readContext,
@@ -74,6 +75,7 @@ async function refuse(server: ServerExchange): Promise<void> {
   const fields = Fields.from([
     ['content-length', '0'],
     ['connection', 'close'],
+    [LINK_REFUSED, 'token'],
   ]);
   await server.respond({ status: 403, fields, body: null }).catch(() => server.abort());
 }

@@ -21,6 +21,8 @@ export const LINK_REPORT = 'selvedge-link-report';
 /** Marks a request that the platform itself makes to fill its store; its value is the link's token. */
 export const LINK_PRELOAD = 'selvedge-link-preload';
 export const LINK_END = 'selvedge-link-end';
+/** Why a global POP does not talk to whoever asked: `token`, or `certificate` and what is wrong with it. */
+export const LINK_REFUSED = 'selvedge-link-refused';
 
 /** What an edge tells its global POP about the client's request. */
 export interface LinkContext {
@@ -104,6 +106,24 @@ function proves(given: string | undefined, token: string): boolean {
   const seen = Buffer.from(given);
   const wanted = Buffer.from(token);
   return seen.length === wanted.length && timingSafeEqual(seen, wanted);
+}
+
+/** What a peer without a valid certificate is told, before a byte of it was looked at. */
+export const refusalOfCertificate = (reason: string): Buffer =>
+  Buffer.from(
+    `HTTP/1.1 403 Forbidden\r\n${LINK_REFUSED}: certificate ${reason.replace(/[^\w ]/g, '')}\r\n` +
+      'content-length: 0\r\nconnection: close\r\n\r\n',
+  );
+
+/** The fault of an answer without a report: of a peer that is not a global POP, or that does not take us for an edge. */
+export function unreported(fields: Fields): Fault {
+  const [refused, ...reason] = (fields.get(LINK_REFUSED) ?? '').split(' ');
+  if (refused === 'certificate') {
+    const details = `our certificate was refused: ${reason.join(' ')}`;
+    return new Fault({ cause: 'link.tls.certificate', hop: 'edge', details });
+  }
+  const details = refused === 'token' ? 'pop.linkToken was refused' : 'no report';
+  return new Fault({ cause: 'link.head.malformed', hop: 'edge', details });
 }
 
 export const encodeReport = (report: LinkReport): string => encode(report);

@@ -7,7 +7,6 @@ import type { Fields } from '../http/fields.ts';
 import { appendVia } from '../http/forwarded.ts';
 import { forwardableFields, listsToken, stripReserved } from '../http/hop-by-hop.ts';
 import type { HttpResponse } from '../http/message.ts';
-import { Fault } from '../status/fault.ts';
 import { linkLimits } from '../upstream/origin.ts';
 import type { Origin } from '../upstream/types.ts';
 import { sendRecorded } from './calls.ts';
@@ -23,6 +22,7 @@ import {
   type LinkReport,
   restoreFault,
   takeReport,
+  unreported,
 } from './link.ts';
 import type { PopSettings } from './settings.ts';
 
@@ -56,7 +56,7 @@ export async function askGlobal(exchange: Exchange, settings: PopSettings, call:
   const { response, attempts } = await sendRecorded(exchange, settings, asked, { span });
   const elapsed = settings.clock.monotonicMs() - started;
   const report = takeReport(response.fields);
-  if (!report) throw new Fault({ cause: 'link.head.malformed', hop: 'edge', details: 'no report' });
+  if (!report) throw unreported(response.fields);
   telemetry.metric('edt', elapsed);
   telemetry.metric('edd', attempts.at(-1)?.dnsMs ?? 0);
   telemetry.metric('edf', elapsed);
@@ -70,7 +70,7 @@ function linkFor({ destination }: Exchange, settings: PopSettings): Origin {
   const { origin } = settings.link!;
   const limits = limitsOf(destination, settings);
   if (limits === settings.limits) return origin;
-  return { ...origin, limits: linkLimits(limits, origin.limits.poolSize) };
+  return { ...origin, limits: linkLimits(limits) };
 }
 
 const statusOfFault = (report: LinkReport): number => restoreFault(report.fault!).code;

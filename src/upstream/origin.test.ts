@@ -20,6 +20,7 @@ const limits: UpstreamLimits = {
   'pop.connectMs': 21,
   'pop.tlsMs': 22,
   'pop.silenceMs': 23,
+  'pop.poolSize': 24,
 };
 const where = ({ scheme, host, port, servername }: ReturnType<typeof linkOrigin>) =>
   `${scheme}://${host}:${port}${servername ? ` as ${servername}` : ''}`;

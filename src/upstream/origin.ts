@@ -20,7 +20,8 @@ export type UpstreamLimitKey =
   | 'pop.dnsMs'
   | 'pop.connectMs'
   | 'pop.tlsMs'
-  | 'pop.silenceMs';
+  | 'pop.silenceMs'
+  | 'pop.poolSize';
 export type UpstreamLimits = Readonly<Record<UpstreamLimitKey, number>>;
 
 /** A backend as projects declare it. */
@@ -80,8 +81,8 @@ export interface LinkOptions {
   readonly verifyCertificate?: boolean;
   /** Mutual TLS: the platform's own certificate, PEM. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string };
-  /** Connections to one global POP; all backends of all projects share them. Default 1,024. */
-  readonly poolSize?: number;
+  /** Authorities of the platform's own certificates, PEM; trusted alone. */
+  readonly authorities?: string;
 }
 
 /** What a global POP adds to a head that just fitted: its own lines must not make it too large. */
@@ -92,7 +93,7 @@ export function linkOrigin(url: string | URL, limits: UpstreamLimits, options: L
   const { protocol, hostname, port } = new URL(url);
   if (protocol !== 'http:' && protocol !== 'https:') throw new TypeError(`not an address of a POP: ${String(url)}`);
   const scheme = protocol === 'http:' ? 'http' : 'https';
-  const { servername, clientCertificate, verifyCertificate = true, poolSize = 1_024 } = options;
+  const { servername, clientCertificate, authorities, verifyCertificate = true } = options;
   return {
     leg: 'link',
     scheme,
@@ -101,7 +102,8 @@ export function linkOrigin(url: string | URL, limits: UpstreamLimits, options: L
     verifyCertificate,
     ...(servername === undefined ? {} : { servername }),
     ...(clientCertificate === undefined ? {} : { clientCertificate }),
-    limits: linkLimits(limits, poolSize),
+    ...(authorities === undefined ? {} : { authorities }),
+    limits: linkLimits(limits),
   };
 }
 
@@ -109,7 +111,7 @@ export function linkOrigin(url: string | URL, limits: UpstreamLimits, options: L
  * No timer of the edge may mask one of the global POP (rule R4): where the global POP cannot send heartbeats,
  * because the head is out or the request is still coming in, the edge waits longer than it does.
  */
-export function linkLimits(limits: UpstreamLimits, poolSize: number): OriginLimits {
+export function linkLimits(limits: UpstreamLimits): OriginLimits {
   const silenceMs = limits['pop.silenceMs'];
   return {
     dnsMs: limits['pop.dnsMs'],
@@ -119,7 +121,7 @@ export function linkLimits(limits: UpstreamLimits, poolSize: number): OriginLimi
     responseMs: silenceMs,
     bodyIdleMs: limits['upstream.bodyIdleMs'] + silenceMs,
     bodyBytes: limits['upstream.bodyBytes'],
-    poolSize,
+    poolSize: limits['pop.poolSize'],
     poolWaitMs: limits['upstream.poolWaitMs'],
     headerCount: limits['response.headerCount'] + LINK_HEAD_SLACK.lines,
     headerBytes: limits['response.headerBytes'] + LINK_HEAD_SLACK.bytes,

@@ -23,11 +23,14 @@ export class Trust {
   }
 
   /** Contexts are made once: reading some hundred certificates takes tens of milliseconds. */
-  context(client: Origin['clientCertificate']): tls.SecureContext {
-    const key = client === undefined ? '' : `${client.cert}\n${client.key}`;
+  context({
+    clientCertificate: client,
+    authorities,
+  }: Pick<Origin, 'clientCertificate' | 'authorities'>): tls.SecureContext {
+    const key = [client?.cert, client?.key, authorities].join('\n');
     let context = this.#contexts.get(key);
     if (context === undefined) {
-      context = tls.createSecureContext({ ...client, ca: this.#authorities() });
+      context = tls.createSecureContext({ ...client, ca: authorities ?? this.#authorities() });
       this.#contexts.set(key, context);
     }
     return context;
@@ -53,7 +56,7 @@ export function secure(socket: Socket, options: SecureOptions): Promise<Wire> {
   return new Promise((resolve, reject) => {
     const secured = tls.connect({
       socket,
-      secureContext: trust.context(origin.clientCertificate),
+      secureContext: trust.context(origin),
       // SNI carries host names only (RFC 6066 section 3).
       ...(isIP(name) === 0 ? { servername: name.replace(/\.$/, '') } : {}),
       // Judged below, while the certificate can still be looked at; nothing is sent before that.

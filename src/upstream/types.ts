@@ -18,6 +18,8 @@ export interface Origin {
   readonly verifyCertificate: boolean;
   /** Client certificate of the platform (link with mutual TLS), PEM. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string };
+  /** Authorities that are trusted for it alone, PEM; default: whom the platform trusts for backends. */
+  readonly authorities?: string;
   readonly limits: OriginLimits;
 }
 

@@ -128,7 +128,7 @@ class PooledUpstream implements Upstream {
 
 /** Connections are shared only where everything that was checked about the peer would be the same. */
 function keyOf(origin: Origin): string {
-  const { leg, scheme, host, port, servername = '', verifyCertificate, clientCertificate } = origin;
+  const { leg, scheme, host, port, servername = '', verifyCertificate, clientCertificate, authorities = '' } = origin;
   const client = clientCertificate === undefined ? '' : `${clientCertificate.cert}${clientCertificate.key}`;
-  return [leg, scheme, host.toLowerCase(), port, servername, verifyCertificate, client].join('\n');
+  return [leg, scheme, host.toLowerCase(), port, servername, verifyCertificate, client, authorities].join('\n');
 }

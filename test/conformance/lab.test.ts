@@ -1,9 +1,11 @@
 /** The lab as a conformance suite: every case of every code, provoked for real, beside what the cause table says. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { nameOf } from '../../src/lab/case.ts';
+import { codeOf, nameOf } from '../../src/lab/case.ts';
 import { CASES } from '../../src/lab/cases/index.ts';
 import { type Lab, openLab, type Played } from '../../src/lab/lab.ts';
+import { CODES } from '../../src/status/catalogue.ts';
+import { CAUSES } from '../../src/status/causes.ts';
 
 describe('the lab', () => {
   let lab: Lab;
@@ -27,4 +29,20 @@ describe('the lab', () => {
       assert.deepEqual(verdict.differences, []);
     });
   }
+});
+
+test('every cause that the platform knows can be provoked', () => {
+  const provoked = new Set<string>(CASES.map(({ cause }) => cause));
+  assert.deepEqual(
+    Object.keys(CAUSES).filter((cause) => !provoked.has(cause)),
+    [],
+  );
+});
+
+test('every code of the catalogue has a case', () => {
+  const provoked = new Set(CASES.map(codeOf));
+  assert.deepEqual(
+    CODES.filter((code) => !provoked.has(code)),
+    [],
+  );
 });

@@ -5,6 +5,7 @@ import type { PlatformConfig } from '../../config/platform.ts';
 import { createListener, type Listener, type ListenerOptions } from '../../http/listener.ts';
 import { createSecureListener, type SecureListener } from '../../http/secure.ts';
 import type { Pop } from '../../pop/pop.ts';
+import { linkSecurity } from './link-tls.ts';
 import type { PopSpec, Ports } from './spec.ts';
 
 /** Between POPs connections are kept longer than the edge's pool keeps them, so that the edge ends them. */
@@ -45,8 +46,10 @@ export class Listeners {
   }
 }
 
-function optionsOf({ config: { limits }, role }: PopSpec, pop: Pick<Pop, 'handle' | 'onFault'>): ListenerOptions {
+function optionsOf({ config, role }: PopSpec, pop: Pick<Pop, 'handle' | 'onFault'>): ListenerOptions {
+  const { limits } = config;
   return {
+    ...(role === 'global' ? linkSecurity(config) : {}),
     handle: pop.handle,
     onFault: pop.onFault,
     hop: role === 'edge' ? 'client' : 'edge',

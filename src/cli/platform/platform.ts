@@ -9,6 +9,7 @@ import { type ControlAddress, loadToken, removeControlAddress, writeControlAddre
 import { type ControlServer, makeDataDir, startControl } from '../../control/server.ts';
 import { Traffic, type TrafficDelta } from '../../telemetry/traffic.ts';
 import { consolePages } from './console.ts';
+import { linkScheme } from './link-tls.ts';
 import { loadLinkToken } from './link-token.ts';
 import { lockDataDir } from './lock.ts';
 import { logFiles, storyFiles } from './logs.ts';
@@ -90,7 +91,7 @@ async function start(
   if (global) {
     globalSpec.resolve({ ...base, ...globalParts(config) });
     const { port } = await global.ready;
-    link = `http://${config.listen.linkHost}:${port}`;
+    link = `${linkScheme(config)}://${config.listen.linkHost}:${port}`;
     ownSockets.push({ host: config.listen.linkHost, port });
   }
   edgeSpec.resolve({ ...base, ...edgeParts(config, link) });

@@ -26,6 +26,7 @@ import { Prohibited } from '../../upstream/prohibited.ts';
 import { createUpstream } from '../../upstream/upstream.ts';
 import { version } from '../version.ts';
 import { bundleUnpacker } from './bundles.ts';
+import { linkIdentity } from './link-tls.ts';
 import { Listeners } from './listeners.ts';
 import { storyDirectory } from './logs.ts';
 import { Prerenderer } from './prerender.ts';
@@ -88,7 +89,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
     cache,
     stores: config.cache.enabled,
     compute,
-    link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits) },
+    link: spec.link === null ? null : { origin: linkOrigin(spec.link, config.limits, linkIdentity(config)) },
     linkToken: spec.linkToken,
     blobFile: (sha256) => source.file(sha256),
     onBehind: () => feed.hurry(),

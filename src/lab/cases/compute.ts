@@ -1,4 +1,7 @@
 /** Project code that fails: 534, 549, 532, 542, 539, 540, 541. Each handler is source text of the lab's project. */
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Actor, Cause } from '../../status/causes.ts';
 import type { LabCase } from '../case.ts';
 import type { Scene } from '../scene.ts';
@@ -83,7 +86,7 @@ const SIZES: readonly LabCase[] = [
     'compute.header-bytes',
     'response-bytes',
     'the header lines of the answer are larger than 64 KB',
-    `(req, res) => { res.setHeader('a', 'x'.repeat(65_536)); }`,
+    `(req, res) => { res.setHeader('a', 'x'.repeat(40_000)); res.setHeader('b', 'x'.repeat(40_000)); }`,
   ),
   code(
     'compute.cookie-bytes',
@@ -97,7 +100,24 @@ const SIZES: readonly LabCase[] = [
 const late = (variant: string, how: string, handler: string, acts: Actor, more: Partial<LabCase> = {}): LabCase =>
   code('compute.timeout', variant, how, handler, { details: variant, acts, ...more });
 
+/** The project calls the backend itself. */
+const CALLING = `({ compute }) => compute(() => fetch('BACKEND_URL'))`;
+
 const LATE: readonly LabCase[] = [
+  late(
+    'sleeping',
+    'the handler waits for a timer that is due much later',
+    '() => new Promise((done) => setTimeout(done, 60_000))',
+    'project',
+  ),
+  late('upstream-slow', "the handler waits for an upstream of the project's own that never answers", '', 'upstream', {
+    backend: (kit) => kit.raw(() => {}),
+    route: CALLING,
+  }),
+  late('upstream-blocked', "the handler's call never connects, as behind an allow-list", '', 'upstream', {
+    backend: (kit) => kit.full(),
+    route: CALLING,
+  }),
   late('never-answered', 'the handler waits for what never happens', '() => new Promise(() => {})', 'project'),
   late('loop-blocked', 'the handler runs in a circle', '() => { for (;;); }', 'project'),
 ];
@@ -116,6 +136,124 @@ const MEMORY: readonly LabCase[] = [
     'the handler fills memory with buffers, which no heap limit covers',
     `async () => { const all = []; for (;;) { all.push(Buffer.alloc(32_000_000, 1)); await new Promise((go) => setTimeout(go, 5)); } }`,
     { details: 'oom' },
+  ),
+];
+
+const server = (cause: Cause, variant: string, how: string, app: string, more: Partial<LabCase> = {}): LabCase => ({
+  cause,
+  variant,
+  how,
+  hop: 'compute',
+  project: 'server',
+  app,
+  ...more,
+});
+
+/** A Node server of the project's own, which streams. */
+const SERVER: readonly LabCase[] = [
+  server(
+    'compute.incomplete',
+    'hangs-up',
+    'the server of the project closes the connection in the middle of its body',
+    `(request, response) => { response.writeHead(200, { 'content-length': 10 }); response.write('short'); setTimeout(() => response.destroy(), 50); }`,
+    { afterHead: true },
+  ),
+  server(
+    'compute.incomplete',
+    'no-answer',
+    'the server of the project closes the connection without an answer',
+    '(request, response) => { response.destroy(); }',
+  ),
+  server(
+    'compute.body-bytes',
+    'declared',
+    'the server of the project declares a body that is one byte too large',
+    `(request, response) => { response.writeHead(200, { 'content-length': 100_001 }); response.end('x'.repeat(100_001)); }`,
+  ),
+  server(
+    'compute.body-bytes',
+    'streamed',
+    'the body that the server of the project streams grows too large',
+    `(request, response) => { response.write('x'.repeat(60_000)); setTimeout(() => response.end('x'.repeat(60_000)), 50); }`,
+    { afterHead: true },
+  ),
+  server(
+    'compute.header-field-bytes',
+    'line',
+    'one header line is larger than a line may be',
+    `(request, response) => { response.setHeader('a', 'x'.repeat(50_000)); response.end(); }`,
+  ),
+  server(
+    'compute.malformed',
+    'not-http',
+    'the server of the project writes something else than HTTP',
+    `(request, response) => { response.socket.end('SSH-2.0-OpenSSH_9.9\\r\\n\\r\\n'); }`,
+  ),
+  server(
+    'compute.trailer-count',
+    'trailers',
+    'the body ends with 71 trailers',
+    `(request, response) => { response.writeHead(200, { trailer: 'a' }); response.write('x'); response.addTrailers(Array.from({ length: 71 }, (_, at) => ['a' + at, '1'])); response.end(); }`,
+    { afterHead: true },
+  ),
+  server(
+    'compute.trailer-bytes',
+    'trailer-bytes',
+    'the trailers of the body are larger than 64 KB',
+    `(request, response) => { response.writeHead(200, { trailer: 'a' }); response.write('x'); response.addTrailers({ a: 'x'.repeat(40_000), b: 'x'.repeat(40_000) }); response.end(); }`,
+    { afterHead: true },
+  ),
+  server(
+    'compute.trailer-field-bytes',
+    'trailer-field',
+    'one trailer is larger than a line may be',
+    `(request, response) => { response.writeHead(200, { trailer: 'a' }); response.write('x'); response.addTrailers({ a: 'x'.repeat(50_000) }); response.end(); }`,
+    { afterHead: true },
+  ),
+];
+
+/** Modules that a worker cannot load: while the file is there, and only then. */
+const starting = (cause: Cause, variant: string, how: string, whileThere: string, more: Partial<LabCase>): LabCase => {
+  const marker = join(tmpdir(), `sv-lab-${variant}-${process.pid}`);
+  return {
+    cause,
+    variant,
+    how,
+    hop: 'compute',
+    alone: true,
+    project: variant,
+    module: `import { existsSync } from 'node:fs';\nif (existsSync(${JSON.stringify(marker)})) ${whileThere}`,
+    handler: '() => process.exit(0)',
+    async provoke(scene) {
+      await writeFile(marker, '');
+      try {
+        // The worker that was started ahead of traffic ends, and its successor finds the file.
+        await scene.beside({ path: `${scene.path}/end` });
+        return await scene.ask();
+      } finally {
+        await rm(marker, { force: true });
+      }
+    },
+    ...more,
+  };
+};
+
+const STARTS: readonly LabCase[] = [
+  starting(
+    'compute.load-failed',
+    'load-fails',
+    'the module throws when it is loaded',
+    `throw new Error('not today');`,
+    {},
+  ),
+  starting(
+    'compute.timeout',
+    'cold-start',
+    'the module takes longer to load than anybody waits',
+    'await new Promise((done) => setTimeout(done, 60_000));',
+    {
+      details: 'cold-start',
+    },
   ),
 ];
 
@@ -153,4 +291,4 @@ async function busyWorker(scene: Scene, asked: number): Promise<Promise<Seen>[]>
   return busy;
 }
 
-export const COMPUTE: readonly LabCase[] = [...ERRORS, ...SIZES, ...LATE, ...MEMORY, ...QUEUES];
+export const COMPUTE: readonly LabCase[] = [...ERRORS, ...SIZES, ...LATE, ...MEMORY, ...SERVER, ...STARTS, ...QUEUES];

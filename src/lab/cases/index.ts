@@ -2,6 +2,7 @@
 import type { LabCase } from '../case.ts';
 import { COMPUTE } from './compute.ts';
 import { ENTRY } from './entry.ts';
+import { LINK } from './link.ts';
 import { READINESS, ROUTES } from './routes.ts';
 import { UPSTREAM_HTTP } from './upstream-http.ts';
 import { UPSTREAM_REACH } from './upstream-reach.ts';
@@ -14,5 +15,6 @@ export const CASES: readonly LabCase[] = [
   ...UPSTREAM_TLS,
   ...UPSTREAM_HTTP,
   ...COMPUTE,
+  ...LINK,
   ...READINESS,
 ];

@@ -1,4 +1,7 @@
 /** What no upstream has a part in: routes and files (404), credentials (401, 403), caches asked for nothing else (412, 504). */
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { LabCase } from '../case.ts';
 import { RawClient } from '../peers/raw-client.ts';
 import { read } from '../seen.ts';
@@ -56,8 +59,31 @@ export const ROUTES: readonly LabCase[] = [
   },
 ];
 
-/** 545: a part of the platform that is not ready to serve. */
+/** A file of the project, which the case takes out of the store. */
+const GONE = 'gone from the store\n';
+
+/** 545 and 530: a part of the platform that is not ready, or that has no answer to what happened to it. */
 export const READINESS: readonly LabCase[] = [
+  {
+    cause: 'platform.no-configuration',
+    variant: 'no-configuration',
+    how: 'a POP starts on an empty disk while nobody can reach its control plane',
+    hop: 'edge',
+    world: 'cold',
+  },
+  {
+    cause: 'platform.internal',
+    variant: 'lost-file',
+    how: 'somebody removes a file of a deployment from the data directory',
+    hop: 'global',
+    files: { 'public/gone.txt': GONE },
+    route: `({ serveStatic }) => serveStatic('public/gone.txt')`,
+    async provoke(scene) {
+      const sha256 = createHash('sha256').update(GONE).digest('hex');
+      await rm(join(scene.world.process.data, 'blobs', sha256.slice(0, 2), sha256.slice(2)), { force: true });
+      return scene.ask();
+    },
+  },
   {
     cause: 'platform.draining',
     variant: 'draining',
@@ -70,7 +96,9 @@ export const READINESS: readonly LabCase[] = [
       const client = await RawClient.connect(scene.port);
       // Not idle, so that draining leaves the connection open.
       client.write(`GET / HTTP/1.1\r\nhost: ${scene.host}\r\naccept: application/problem+json\r\n`);
-      await untilTaken(client);
+      // Whoever has answered a later connection has read what came before it.
+      await scene.beside({ path: '/' });
+      await scene.beside({ path: '/' });
       scene.world.process.drain();
       await untilRefused(scene.port);
       client.write(`x-request-id: ${scene.requestId}\r\n\r\n`);
@@ -78,11 +106,6 @@ export const READINESS: readonly LabCase[] = [
     },
   },
 ];
-
-/** The bytes have left this side; a connection that was accepted has them by the time that the next one answers. */
-async function untilTaken({ socket }: RawClient): Promise<void> {
-  while (socket.writableLength > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 async function untilRefused(port: number): Promise<void> {
   for (;;) {

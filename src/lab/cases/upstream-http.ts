@@ -83,7 +83,7 @@ const HEADS: readonly LabCase[] = [
     'upstream.head.bytes',
     'head-bytes',
     'the head is larger than 64 KB',
-    `${OK}a: ${'x'.repeat(65_536)}\r\ncontent-length: 0\r\n\r\n`,
+    `${OK}${`a: ${'x'.repeat(40_000)}\r\n`.repeat(2)}content-length: 0\r\n\r\n`,
   ),
   says(
     'upstream.head.cookie-bytes',
@@ -93,7 +93,55 @@ const HEADS: readonly LabCase[] = [
   ),
 ];
 
+const TRAILED = `${OK}transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n`;
+
+const ODD: readonly LabCase[] = [
+  says(
+    'upstream.head.field-bytes',
+    'line',
+    'one header line is larger than a line may be',
+    `${OK}a: ${'x'.repeat(50_000)}\r\ncontent-length: 0\r\n\r\n`,
+  ),
+  {
+    cause: 'upstream.head.upgrade',
+    variant: 'other-protocol',
+    how: 'the client asks for a WebSocket and the upstream switches to something else',
+    hop: 'edge',
+    backend: (kit) =>
+      kit.raw(saying('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: gopher\r\n\r\n')),
+    provoke: (scene) => scene.bytes(WEBSOCKET(scene.host)),
+  },
+];
+
+const WEBSOCKET = (host: string): string =>
+  `host: ${host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
+  'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+
 const BODIES: readonly LabCase[] = [
+  says(
+    'upstream.trailer.count',
+    'trailers',
+    'the body ends with 71 trailers',
+    `${TRAILED}${'a: 1\r\n'.repeat(71)}\r\n`,
+    undefined,
+    AFTER_HEAD,
+  ),
+  says(
+    'upstream.trailer.bytes',
+    'trailer-bytes',
+    'the trailers of the body are larger than 64 KB',
+    `${TRAILED}${`a: ${'x'.repeat(40_000)}\r\n`.repeat(2)}\r\n`,
+    undefined,
+    AFTER_HEAD,
+  ),
+  says(
+    'upstream.trailer.field-bytes',
+    'trailer-field',
+    'one trailer is larger than a line may be',
+    `${TRAILED}a: ${'x'.repeat(50_000)}\r\n\r\n`,
+    undefined,
+    AFTER_HEAD,
+  ),
   says('upstream.body.timeout', 'stuck-body', 'the body stops in the middle', `${TEN}short`, undefined, AFTER_HEAD),
   says('upstream.body.incomplete', 'cut-body', 'the body ends before its length', `${TEN}short`, 'fin', AFTER_HEAD),
   says(
@@ -128,4 +176,4 @@ const BODIES: readonly LabCase[] = [
   ),
 ];
 
-export const UPSTREAM_HTTP: readonly LabCase[] = [...HEADS, ...BODIES];
+export const UPSTREAM_HTTP: readonly LabCase[] = [...HEADS, ...ODD, ...BODIES];

@@ -8,7 +8,7 @@ import { connect, type Socket } from 'node:net';
 
 const LISTENER = `
   const server = require('node:net').createServer();
-  server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+  server.listen({ port: Number(process.argv[1]), host: '127.0.0.1', backlog: 1 }, () => {
     process.stdout.write(server.address().port + '\\n', () => process.kill(process.pid, 'SIGSTOP'));
   });
   process.stdin.on('end', () => process.exit()).resume();
@@ -20,8 +20,9 @@ export interface FullBacklog extends AsyncDisposable {
   readonly port: number;
 }
 
-export async function fullBacklog(): Promise<FullBacklog> {
-  const child = spawn(process.execPath, ['-e', LISTENER], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** On a free port, unless told which. */
+export async function fullBacklog(at = 0): Promise<FullBacklog> {
+  const child = spawn(process.execPath, ['-e', LISTENER, String(at)], { stdio: ['pipe', 'pipe', 'inherit'] });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const port = Number(line.toString());
   const fillers: Socket[] = [];
