@@ -102,7 +102,8 @@ class ResponseCache implements Cache {
   }
 
   dropSpace(space: string): void {
-    this.#slots.dropSpace(space);
+    this.#slots.store.dropSpace(space);
+    this.#slots.purges.dropSpace(space);
   }
 
   async purge(purges: readonly Purge[], upTo: number): Promise<void> {
@@ -157,7 +158,7 @@ class ResponseCache implements Cache {
   /** Undefined when it lay on the disk and is lost. */
   #bodyOf({ method }: CacheRequest, slotKey: string, stored: StoredResponse) {
     if (method === 'HEAD') return null;
-    return Buffer.isBuffer(stored.body) ? stored.body : this.#slots.bodyOf(slotKey, stored);
+    return Buffer.isBuffer(stored.body) ? stored.body : this.#slots.store.bodyOf(slotKey, stored);
   }
 
   // ── flights ──
