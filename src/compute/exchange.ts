@@ -162,7 +162,10 @@ export class Exchange {
   /** The handler failed; what failed in a platform-managed call keeps the name that it was given there. */
   #refused(report: GuestFault): void {
     const inner = report.ref === undefined ? undefined : this.#session.faultOf(report.ref);
-    this.#fail(inner ?? reportFault(report, this.#worker.wi), inner ? 'free' : 'retire');
+    this.#fail(
+      inner ?? reportFault(report, this.#worker.wi),
+      inner || report.kind === 'content-coding' ? 'free' : 'retire',
+    );
   }
 
   #collect(response: IncomingMessage, deliver: (body: Buffer) => void): void {

@@ -6,7 +6,7 @@
 
 /** How project code failed, as the guest saw it. */
 export interface GuestFault {
-  readonly kind: 'uncaught' | 'unhandled-rejection' | 'malformed' | 'load-failed' | 'platform';
+  readonly kind: 'uncaught' | 'unhandled-rejection' | 'malformed' | 'load-failed' | 'platform' | 'content-coding';
   readonly message: string;
   readonly stack?: string;
   /** `error.code` and `error.name`. */
@@ -14,6 +14,8 @@ export interface GuestFault {
   readonly name?: string;
   /** Names a fault of a platform-managed call that the platform still has. */
   readonly ref?: string;
+  /** Content coding of an upstream that could not be undone. */
+  readonly coding?: string;
 }
 
 /** Where an outgoing call stands: what it has not got past yet. */

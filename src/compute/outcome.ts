@@ -52,6 +52,7 @@ const REPORTED = {
   malformed: 'compute.malformed',
   'load-failed': 'compute.load-failed',
   platform: 'compute.uncaught',
+  'content-coding': 'compute.upstream-coding',
 } as const satisfies Record<GuestFault['kind'], Cause>;
 
 export function endFault(end: WorkerEnd, projectCrashed: 534 | 549): Fault {
@@ -104,11 +105,13 @@ const exitDetails = ({ code, signal }: { code: number | null; signal: string | n
 
 /** What the guest told before it died or instead of answering. */
 export function reportFault(report: GuestFault, wi: string): Fault {
-  const { message, stack, code, name } = report;
+  const { message, stack, code, name, coding } = report;
   const memory = memoryReport(report);
   const cause = memory ? 'compute.memory' : REPORTED[report.kind];
   const details = memory ?? networkDetails(report);
-  return new Fault({ cause, hop: 'compute', details, evidence: { worker: wi, message, stack, code, name } });
+  const parameters: Record<string, string> = coding === undefined ? {} : { coding };
+  const evidence = { worker: wi, message, stack, code, name };
+  return new Fault({ cause, hop: 'compute', details, parameters, evidence });
 }
 
 /** A network failure that project code did not handle is its own failure, but the cause helps to find it. */

@@ -55,6 +55,8 @@ export interface GuestRequest extends GuestMessage {
 export interface GuestResponse extends GuestMessage {
   readonly status: number;
   readonly reason: string;
+  /** A declared backend said so: what is wrong with it is not the project's. */
+  readonly fromUpstream?: boolean;
 }
 /** A fetch-style handler or app may stream. */
 export interface GuestStream {

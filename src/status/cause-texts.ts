@@ -82,6 +82,7 @@ const TEXTS: Readonly<Partial<Record<Cause, string>>> = {
   'compute.exited': "The process of the project's code ended while it had the request.",
   'compute.crashed': "The process of the project's code ended while it had the request.",
   'compute.incomplete': "The response of the project's code ended before it was complete.",
+  'compute.upstream-coding': 'The body of an upstream is not what its content coding says.',
   'compute.memory': "The project's code used up its memory.",
   'compute.body-bytes': "The response body of the project's code is larger than allowed.",
   'compute.header-count': "The response of the project's code has too many header lines.",

@@ -198,6 +198,8 @@ export const CAUSES = {
   'compute.exited': row(534, 'run', 'connection_terminated', 'project'),
   'compute.crashed': row(549, 'run', 'connection_terminated', 'project'),
   'compute.incomplete': row(534, 'run', 'http_response_incomplete', 'project', 'incomplete'),
+  // Project code reads what an upstream sent; nobody else decodes bodies.
+  'compute.upstream-coding': row(536, 'response-body', 'http_response_content_coding', 'upstream', 'content-coding'),
   'compute.memory': row(540, 'run', 'connection_terminated', 'project'),
   'compute.body-bytes': row(532, 'response-body', 'http_response_body_size', 'project', 'response-bytes'),
   'compute.header-count': row(542, 'response-head', 'http_response_header_section_size', 'project', 'header-count'),

@@ -2,7 +2,7 @@
  * The way of a failed request as people picture it: the stations from the visitor to what lies behind the platform,
  * what became of the request at each, and which of them failed. Every form of the error page draws this one list.
  */
-import type { Phase } from './causes.ts';
+import type { Cause, Phase } from './causes.ts';
 import type { Fault } from './fault.ts';
 
 export type StopState = 'passed' | 'failed' | 'ahead';
@@ -70,14 +70,16 @@ function stations({ why, hop }: Fault, viaGlobal: boolean): readonly Station[] {
   const way: Station[] = ['client', 'edge'];
   if (viaGlobal || hop === 'global' || why.startsWith('link.')) way.push('global');
   if (hop === 'compute') way.push('compute');
-  if (why.startsWith('upstream.')) way.push('upstream');
+  if (isOfUpstream(why)) way.push('upstream');
   else if (hop !== 'compute') way.push('site');
   return way;
 }
 
+const isOfUpstream = (why: Cause): boolean => why.startsWith('upstream.') || why === 'compute.upstream-coding';
+
 /** A leg that failed is shown at its far end; every other cause at the hop that saw it. */
 function failedStation({ why, hop }: Fault, way: readonly Station[]): Station {
-  if (why.startsWith('upstream.')) return 'upstream';
+  if (isOfUpstream(why)) return 'upstream';
   if (why.startsWith('link.')) return 'global';
   // A body that is too large for project code was the client's, whoever has measured it.
   if (why.startsWith('request.') && why !== 'request.denied' && why !== 'request.unauthorized') return 'client';

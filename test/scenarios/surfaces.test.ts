@@ -102,6 +102,34 @@ async function metrics({ control }: Platform): Promise<string> {
   return response.text();
 }
 
+describe('an upstream whose body is not what its coding says', () => {
+  test('is told apart from project code that reads it', async () => {
+    await using platform = await startPlatform();
+    const origin = await pathOrigin();
+    try {
+      const routes = `
+        .match('/read/:path*', ({ proxy }) => proxy('o', { transformResponse: (res) => { res.body = String(res.body); } }))
+        .match('/own/:path*', ({ proxy }) => proxy('o', {
+          transformResponse: (res) => { res.setHeader('content-encoding', 'br'); res.body = String(res.body); },
+        }))`;
+      const site = await platform.deploy('coded', projectFiles({ o: origin.backend }, routes));
+      for (const coding of ['gzip', 'made-up']) {
+        origin.on('/read/x', (_, response) => response.setHeader('content-encoding', coding).end('this is plain'));
+        const answer = await site.ask('/read/x');
+        assert.equal(answer.status, 536, answer.text);
+        const [raised] = parseProxyStatus(answer.get('proxy-status')!);
+        assert.deepEqual([raised!.error, raised!.parameters.coding], ['http_response_content_coding', coding]);
+        const line = await platform.log(answer.get('x-sv-request-id')!);
+        assert.deepEqual([line.fault, line.act, line.hop], ['compute.upstream-coding', 'upstream', 'compute']);
+      }
+      origin.on('/own/x', (_, response) => void response.end('this is plain'));
+      assert.equal((await site.ask('/own/x')).status, 534, 'a coding that the project has made up is its own failure');
+    } finally {
+      await origin.close();
+    }
+  });
+});
+
 describe('error pages of the project', () => {
   let platform: Platform;
   let site: Site;

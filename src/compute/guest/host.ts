@@ -14,7 +14,8 @@ export const guestHost =
   (token: string): GuestHost => ({
     async proxy(backend, { method, url, protocol, headers, body }) {
       const head = { token, call: 'proxy', backend, method, url, protocol, headers } as const;
-      return (await watchPlatformCall(method, backend, url, askBroker(options.brokerPath, head, body)))!;
+      const answer = await watchPlatformCall(method, backend, url, askBroker(options.brokerPath, head, body));
+      return { ...answer!, fromUpstream: true };
     },
     asset: (path) => askBroker(options.brokerPath, { token, call: 'asset', path }, Buffer.alloc(0)),
     app: (request) => askApp(options, appHost, token, request),

@@ -30,13 +30,15 @@ export function describe(error: unknown, kind: GuestFault['kind']): GuestFault {
   const details = error as { message?: unknown; stack?: unknown; name?: unknown } | null | undefined;
   const code = codeOf(error) ?? codeOf((error as Error | undefined)?.cause);
   const ref = faultRef(error);
+  const coding = codingOf(error);
   return {
-    kind: ref ? 'platform' : kind !== 'load-failed' && code && MALFORMED.has(code) ? 'malformed' : kind,
+    kind: ref ? 'platform' : coding ? 'content-coding' : kindOf(kind, code),
     message: textOf(details?.message ?? error).slice(0, STACK_CHARS),
     stack: typeof details?.stack === 'string' ? details.stack.slice(0, STACK_CHARS) : undefined,
     code,
     name: typeof details?.name === 'string' ? details.name : undefined,
     ref,
+    ...(coding === undefined ? {} : { coding }),
   };
 }
 
@@ -51,6 +53,15 @@ function textOf(value: unknown): string {
   } catch {
     return 'a value that cannot be shown';
   }
+}
+
+function kindOf(kind: GuestFault['kind'], code: string | undefined): GuestFault['kind'] {
+  return kind !== 'load-failed' && code !== undefined && MALFORMED.has(code) ? 'malformed' : kind;
+}
+
+function codingOf(error: unknown): string | undefined {
+  const { code, coding } = (error ?? {}) as { code?: unknown; coding?: unknown };
+  return code === 'ERR_CONTENT_CODING' && typeof coding === 'string' ? coding : undefined;
 }
 
 /** Project code may have wrapped our error in its own. */

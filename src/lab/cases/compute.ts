@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Actor, Cause } from '../../status/causes.ts';
 import type { LabCase } from '../case.ts';
+import { saying } from '../kit.ts';
 import type { Scene } from '../scene.ts';
 import type { Seen } from '../seen.ts';
 
@@ -68,6 +69,21 @@ const ERRORS: readonly LabCase[] = [
     },
   ),
 ];
+
+const READING = `({ proxy }) => proxy('BACKEND', { transformResponse: (res) => { res.body = String(res.body); } })`;
+const CODED = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-encoding: ';
+
+const CODINGS: readonly LabCase[] = [
+  ['gzip', 'the code reads a body that is said to be compressed and is not'],
+  ['made-up', 'the code reads a body in a coding that nobody knows'],
+].map(([coding, how]) => ({
+  cause: 'compute.upstream-coding',
+  variant: `coding-${coding}`,
+  how: how!,
+  hop: 'compute',
+  backend: (kit) => kit.raw(saying(`${CODED}${coding}\r\n\r\nplain`)),
+  route: READING,
+}));
 
 const SIZES: readonly LabCase[] = [
   code(
@@ -291,4 +307,13 @@ async function busyWorker(scene: Scene, asked: number): Promise<Promise<Seen>[]>
   return busy;
 }
 
-export const COMPUTE: readonly LabCase[] = [...ERRORS, ...SIZES, ...LATE, ...MEMORY, ...SERVER, ...STARTS, ...QUEUES];
+export const COMPUTE: readonly LabCase[] = [
+  ...ERRORS,
+  ...CODINGS,
+  ...SIZES,
+  ...LATE,
+  ...MEMORY,
+  ...SERVER,
+  ...STARTS,
+  ...QUEUES,
+];

@@ -12,6 +12,18 @@ const DECODERS: Readonly<Record<string, Decode>> = {
   identity: (bytes) => bytes,
 };
 
+/** An upstream's body is not what its Content-Encoding says, or that is a coding that nobody knows here. */
+export class ContentCodingError extends Error {
+  readonly code = 'ERR_CONTENT_CODING';
+  readonly coding: string;
+
+  constructor(coding: string, cause: unknown) {
+    super(`the upstream's body cannot be decoded (content-encoding: ${coding})`, { cause });
+    this.name = 'ContentCodingError';
+    this.coding = coding;
+  }
+}
+
 /** Undoes all content codings, last one first. Throws when one is unknown or the data is broken. */
 export function decodeContent(bytes: Buffer, contentEncoding: string | undefined): Buffer {
   if (bytes.length === 0) return bytes;

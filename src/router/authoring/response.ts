@@ -1,5 +1,5 @@
 import type { GuestResponse } from '../protocol.ts';
-import { bytesOf, decodeCharset, decodeContent, encodeCharset, isText } from './body.ts';
+import { bytesOf, ContentCodingError, decodeCharset, decodeContent, encodeCharset, isText } from './body.ts';
 import { HeaderList } from './headers.ts';
 
 type HeaderValue = string | number | readonly string[];
@@ -13,7 +13,14 @@ export class Response {
   statusMessage = '';
   /** The lines themselves, for operations. */
   readonly fields = new HeaderList();
-  #body: { readonly kind: 'assigned'; value: unknown } | { readonly kind: 'received'; readonly raw: Buffer };
+  #body:
+    | { readonly kind: 'assigned'; value: unknown }
+    | {
+        readonly kind: 'received';
+        readonly raw: Buffer;
+        /** As an upstream named it. */
+        readonly coding?: string | undefined;
+      };
   /** Header changes made so far, to be made again on what `adopt` brings. */
   #journal: (() => void)[] = [];
 
@@ -24,7 +31,7 @@ export class Response {
   /** Decoded: text for text types, else bytes. Assigning replaces the body; encoding and length follow. */
   get body(): string | Buffer | undefined {
     if (this.#body.kind === 'assigned') return this.#body.value as string | Buffer | undefined;
-    const bytes = decodeContent(this.#body.raw, this.fields.get('content-encoding'));
+    const bytes = this.#decoded(this.#body);
     const type = this.fields.get('content-type');
     return isText(type, bytes) ? decodeCharset(bytes, type) : bytes;
   }
@@ -35,9 +42,7 @@ export class Response {
 
   /** Decoded bytes. */
   get rawBody(): Buffer {
-    return this.#body.kind === 'assigned'
-      ? bytesOf(this.#body.value)
-      : decodeContent(this.#body.raw, this.fields.get('content-encoding'));
+    return this.#body.kind === 'assigned' ? bytesOf(this.#body.value) : this.#decoded(this.#body);
   }
 
   getHeader(name: string): string | string[] | undefined {
@@ -104,8 +109,19 @@ export class Response {
     this.statusCode = received.status;
     this.statusMessage = received.reason;
     this.fields.replaceBy(received.headers);
-    this.#body = { kind: 'received', raw: received.body };
+    const coding = received.fromUpstream ? this.fields.get('content-encoding') : undefined;
+    this.#body = { kind: 'received', raw: received.body, coding };
     for (const apply of this.#journal) apply();
+  }
+
+  /** A project that has changed the coding's name has itself to blame. */
+  #decoded({ raw, coding }: { readonly raw: Buffer; readonly coding?: string | undefined }): Buffer {
+    const named = this.fields.get('content-encoding');
+    try {
+      return decodeContent(raw, named);
+    } catch (error) {
+      throw coding !== undefined && coding === named ? new ContentCodingError(coding, error) : error;
+    }
   }
 
   toGuest(): GuestResponse {
