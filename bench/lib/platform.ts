@@ -25,7 +25,10 @@ export interface Platform extends Pinned {
 /** One edge process on one core, everything in one place. */
 export async function startPlatform(core: number, folder: string, originPort: number): Promise<Platform> {
   const config = join(folder, 'selvedge.yaml');
-  await writeFile(config, 'pop: { processes: 1 }\ncompute: { workers: 1, prewarm: 1 }\nlog: { level: warn }\n');
+  await writeFile(
+    config,
+    'listen: { fastPath: true }\npop: { processes: 1 }\ncompute: { workers: 1, prewarm: 1 }\nlog: { level: warn }\n',
+  );
   const args = ['start', '--config', config, '--data', join(folder, 'data'), '--http-port', '0', '--control-port', '0'];
   const running = startPinned(core, process.execPath, [MAIN, ...args, '--json']);
   const lines = createInterface({ input: running.child.stdout! });

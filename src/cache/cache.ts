@@ -101,6 +101,10 @@ class ResponseCache implements Cache {
     return this.#alone(visit, { reason: 'vary-miss' });
   }
 
+  catchUp(): void {
+    this.#slots.store.catchUp();
+  }
+
   dropSpace(space: string): void {
     this.#slots.store.dropSpace(space);
     this.#slots.purges.dropSpace(space);
@@ -133,7 +137,7 @@ class ResponseCache implements Cache {
     if (slot?.kind === 'response' && nowMs < slot.staleUntilMs) {
       if (nowMs >= slot.freshUntilMs && !request.lookupOnly) this.#refresh(visit, found, slot);
       const body = await this.#bodyOf(request, found.slotKey, slot);
-      return body === undefined ? 'again' : hitAnswer(slot, body, nowMs, this.#slots.store.held(found.slotKey));
+      return body === undefined ? 'again' : hitAnswer(slot, body, nowMs, this.#slots.held(request.key, found));
     }
     if (request.lookupOnly) return null;
     if (onlyIfCached(request)) throw new Fault({ cause: 'cache.only-if-cached', hop: this.#options.hop });

@@ -152,7 +152,7 @@ function partComponents(part: KeyPart, { fields, traits }: KeyInput): string[] {
 
 /** Every value of the name: which of several a project takes is unknown, so all of them count. */
 function cookieValues(fields: Fields, name: string): string[] {
-  const pairs = fields.all('cookie').flatMap((line) => line.split(';'));
+  const pairs = fields.cookieLines(name).flatMap((line) => line.split(';'));
   const split = pairs.map((pair) => [pair.split('=', 1)[0]!.trim(), pair.slice(pair.indexOf('=') + 1).trim()]);
   return split.filter(([candidate]) => candidate === name).map(([, value]) => value!);
 }

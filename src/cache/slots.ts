@@ -8,7 +8,7 @@ import type { DiskTier } from './disk/disk-tier.ts';
 import { spaceOf } from './key-text.ts';
 import { PurgeTable } from './purges.ts';
 import { unionOfNames, variantKey } from './semantics/vary.ts';
-import type { Space, StoreLimits } from './store.ts';
+import type { Held, Space, StoreLimits } from './store.ts';
 import { TieredStore } from './tiers.ts';
 import type { StoreVerdict } from './types.ts';
 
@@ -92,6 +92,15 @@ export class Slots {
     return { slotKey, varies: true, slot: slot?.kind === 'vary' ? undefined : this.#unpurged(slotKey, slot, nowMs) };
   }
 
+  /** What keeps a found response findable: its entry, and for a variant the list that leads to it. */
+  held(key: string, { slotKey, varies }: Found): Held | undefined {
+    const held = this.store.held(slotKey);
+    if (!varies || !held) return held;
+    this.store.confirm(key); // no purge is about a list
+    const list = this.store.held(key);
+    return list && new HeldVariant(list, held);
+  }
+
   /** Notes on what a response varies; gives the key of its slot. A list only ever grows while it is kept. */
   vary(
     space: Space,
@@ -152,6 +161,29 @@ export class Slots {
 function slotBytes(slot: Slot): number {
   if (slot.kind === 'response') return storedBytes(slot);
   return MARK_BYTES + (slot.kind === 'vary' ? slot.names.join().length : 0);
+}
+
+class HeldVariant implements Held {
+  readonly #list: Held;
+  readonly #variant: Held;
+
+  constructor(list: Held, variant: Held) {
+    this.#list = list;
+    this.#variant = variant;
+  }
+
+  get alive(): boolean {
+    return this.#list.alive && this.#variant.alive;
+  }
+
+  get used(): boolean {
+    return this.#variant.used;
+  }
+
+  set used(used: boolean) {
+    this.#list.used = used;
+    this.#variant.used = used;
+  }
 }
 
 /** Memory of a stored response: body, head with the headers of its strings, and the records around them. */

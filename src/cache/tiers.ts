@@ -59,9 +59,16 @@ export class TieredStore {
     this.#memory.confirm(key);
   }
 
+  /** What other processes have replaced or deleted is not in memory any more. */
+  catchUp(): void {
+    const keys = this.#disk?.changed() ?? [];
+    if (keys === 'all') this.#memory.clear();
+    else for (const key of keys) this.#memory.delete(key);
+  }
+
   get(key: string): Slot | undefined {
     if (!this.#disk) return this.#memory.get(key);
-    this.#takeChanges(this.#disk);
+    this.catchUp();
     const known = this.#memory.get(key);
     if (known || this.#dropped.has(spaceOf(key))) return known;
     const kept = this.#disk.get(key);
@@ -111,11 +118,5 @@ export class TieredStore {
     if (bytes <= this.#mostBytes) return this.#memory.set(space, key, slot, bytes);
     this.#memory.delete(key);
     return false;
-  }
-
-  #takeChanges(disk: DiskTier): void {
-    const keys = disk.changed();
-    if (keys === 'all') this.#memory.clear();
-    else for (const key of keys) this.#memory.delete(key);
   }
 }

@@ -108,6 +108,11 @@ export interface Cache {
   /** Forgets everything whose key starts with the space (a new deployment went live). */
   dropSpace(space: string): void;
   /**
+   * Takes note of what other processes have replaced or deleted. `answer` does so itself: this is for whoever answers
+   * from entries of this cache without asking it.
+   */
+  catchUp(): void;
+  /**
    * What these cover is gone or stale from now on, that which is being fetched now included. `upTo`: every purge up
    * to this one is known now. Resolves when that outlives a crash as long as what is stored does.
    */

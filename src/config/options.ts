@@ -89,6 +89,7 @@ const TREE: OptionTree<FileConfig> = {
   listen: {
     host: option(kind.bindHost, '0.0.0.0', 'Address for clients.'),
     port: option(kind.port, 8080, 'HTTP port for clients.'),
+    fastPath: option(kind.flag, false, 'Answer cache hits where they are read, without the ordinary pipeline.'),
     tlsPort: none(kind.port, 'HTTPS port for clients (HTTP/2 and HTTP/1.1).'),
     certFile: none(kind.certificateFile, 'Certificate chain for clients (PEM). Needed with `listen.tlsPort`.'),
     keyFile: none(kind.keyFile, 'Private key to `listen.certFile` (PEM).'),
@@ -120,6 +121,11 @@ const TREE: OptionTree<FileConfig> = {
   cache: {
     enabled: option(kind.flag, true, 'Whether responses are stored; without, every caching status is `disabled`.'),
     memoryBytes: option(kind.number({ unit: 'bytes' }), 256 * MB, 'Memory tier of one POP process.'),
+    preparedBytes: option(
+      kind.number({ unit: 'bytes' }),
+      64 * MB,
+      'Heads and log lines of the fast path in one POP process, beside `cache.memoryBytes`.',
+    ),
     maxObjectBytes: option(kind.number({ unit: 'bytes' }), 64 * MB, 'Larger bodies are not stored.'),
     maxEntries: option(kind.number({ min: 1 }), 200_000, 'Entries of the memory tier of one POP process.'),
     disk: option(

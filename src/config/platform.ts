@@ -33,6 +33,8 @@ export interface PlatformConfig {
     readonly host: string;
     /** Plain HTTP; 0 picks a free one. */
     readonly port: number;
+    /** Cache hits are answered where they are read. */
+    readonly fastPath: boolean;
     /** HTTPS (HTTP/2 and HTTP/1.1); undefined: no TLS listener. */
     readonly tlsPort: number | undefined;
     readonly certFile: string | undefined;
@@ -63,6 +65,8 @@ export interface PlatformConfig {
     readonly enabled: boolean;
     /** Memory tier of one POP process. */
     readonly memoryBytes: number;
+    /** Prepared answers of the fast path of one POP process, beside the memory tier. */
+    readonly preparedBytes: number;
     /** Larger bodies are passed on without being stored. */
     readonly maxObjectBytes: number;
     /** Entries of the memory tier, whatever their size. */

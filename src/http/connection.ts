@@ -72,7 +72,8 @@ export class Connection implements ExchangeHost {
   #lingering: Timer | undefined;
   readonly #watch: PhaseWatch;
 
-  constructor(socket: Duplex, options: ConnectionOptions) {
+  /** `headLeftMs`: part of the time for the first head has passed before the connection came here. */
+  constructor(socket: Duplex, options: ConnectionOptions, headLeftMs?: number) {
     this.socket = socket;
     this.remoteAddress = plainIp(this.socket.remoteAddress ?? '');
     this.remotePort = this.socket.remotePort ?? 0;
@@ -81,14 +82,13 @@ export class Connection implements ExchangeHost {
     socket.once('end', () => this.#clientLeft());
     socket.once('close', () => this.#closed());
     const { clock, headMs, idleMs } = options;
-    this.#watch = new PhaseWatch({
-      clock,
-      headMs,
-      idleMs,
+    const watched = {
+      ...{ clock, headMs, idleMs },
       bytesRead: () => this.socket.bytesRead ?? 0,
       onSlowHead: () => this.#slowHead(),
       onSilence: () => this.socket.destroy(),
-    });
+    };
+    this.#watch = new PhaseWatch(watched, headLeftMs);
   }
 
   /** Neither serving nor in the middle of reading a request. */

@@ -43,6 +43,16 @@ export class Fields {
     return values;
   }
 
+  /** The Cookie lines, for a reader who looks at nothing but the cookies of this name. */
+  cookieLines(_name: string): string[] {
+    return this.all('cookie');
+  }
+
+  /** The user agent, for a reader who looks at nothing but what the platform detects from it. */
+  agent(): string | undefined {
+    return this.get('user-agent');
+  }
+
   /** Replaces every line of the name by one, at the place of the first. */
   set(name: string, value: string): this {
     const lower = name.toLowerCase();

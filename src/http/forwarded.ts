@@ -85,7 +85,8 @@ export function identifyClient(
   return { ip, protocol, viaTrustedProxy: true };
 }
 
-const isTrusted = (ip: string, trusted: BlockList): boolean =>
+/** Whether an address, without IPv6 wrapping, is on the list. */
+export const isTrusted = (ip: string, trusted: BlockList): boolean =>
   isIP(ip) !== 0 && trusted.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
 
 interface Element {

@@ -63,6 +63,11 @@ export interface ListenAddress {
   readonly reusePort?: boolean;
 }
 
+export interface Adoption {
+  /** What is left of the time for a head that has begun. Default: all of it. */
+  readonly headLeftMs?: number;
+}
+
 export interface Listener {
   /** Rejects with Node's error (`EADDRINUSE`, `EACCES` …). */
   listen(address: ListenAddress): Promise<{ readonly port: number }>;
@@ -70,7 +75,7 @@ export interface Listener {
    * Serves a connection that somebody else accepted, such as a fast path that does not want to answer what it read:
    * bytes already read are put back with `unshift` or are the first that the stream yields.
    */
-  adopt(socket: Duplex): void;
+  adopt(socket: Duplex, more?: Adoption): void;
   /** Open connections, tunnels included. */
   readonly connections: number;
   /**
@@ -111,9 +116,10 @@ export function createListener(options: ListenerOptions): Listener {
     isDraining: () => draining,
   };
 
+  const adoptions = new WeakMap<Duplex, Adoption>();
   const opened = (socket: Duplex): void => {
     if (options.refuseUnproven && refused(socket, options.refuseUnproven)) return;
-    connections.set(socket, new Connection(socket, connectionOptions));
+    connections.set(socket, new Connection(socket, connectionOptions, adoptions.get(socket)?.headLeftMs));
     socket.once('close', () => {
       connections.delete(socket);
       if (connections.size > 0) return;
@@ -143,7 +149,10 @@ export function createListener(options: ListenerOptions): Listener {
 
   return {
     listen: ({ host, port, reusePort = false }) => listen(server, { host, port, reusePort }),
-    adopt: (socket) => void server.emit('connection', socket),
+    adopt(socket, more = {}) {
+      adoptions.set(socket, more);
+      server.emit('connection', socket);
+    },
     get connections() {
       return connections.size;
     },

@@ -23,10 +23,16 @@ export class PhaseWatch {
   #bytesBefore = 0;
   #timer: Timer | undefined;
 
-  /** A fresh connection owes its first head. */
-  constructor(options: PhaseWatchOptions) {
+  /** A fresh connection owes its first head; part of its time may have passed already. */
+  constructor(options: PhaseWatchOptions, headLeftMs: number = options.headMs) {
     this.#options = options;
-    this.#expectWithin(options.headMs);
+    this.#expectWithin(headLeftMs, options.clock.monotonicMs());
+  }
+
+  /** Time that the current or next head still has. */
+  leftMs(): number {
+    const { headMs, clock } = this.#options;
+    return this.#phase === 'head' ? Math.max(0, this.#deadlineMs - clock.monotonicMs()) : headMs;
   }
 
   /** Not a byte has come since the wait began. */
@@ -39,10 +45,10 @@ export class PhaseWatch {
     this.#phase = 'busy';
   }
 
-  idle(): void {
+  idle(nowMs: number = this.#options.clock.monotonicMs()): void {
     this.#phase = 'idle';
     this.#bytesBefore = this.#options.bytesRead();
-    this.#expectWithin(this.#options.idleMs);
+    this.#expectWithin(this.#options.idleMs, nowMs);
   }
 
   stop(): void {
@@ -51,9 +57,9 @@ export class PhaseWatch {
     this.#timer = undefined;
   }
 
-  #expectWithin(delayMs: number): void {
+  #expectWithin(delayMs: number, nowMs: number): void {
     const earlierMs = this.#deadlineMs;
-    this.#deadlineMs = this.#options.clock.monotonicMs() + delayMs;
+    this.#deadlineMs = nowMs + delayMs;
     if (this.#timer && earlierMs <= this.#deadlineMs) return; // it fires early and then waits for the rest
     this.#timer?.cancel();
     this.#setTimer(delayMs);
@@ -75,7 +81,7 @@ export class PhaseWatch {
     else {
       // A head has begun while we were idle; when exactly is not known, so it gets the whole time.
       this.#phase = 'head';
-      this.#expectWithin(this.#options.headMs);
+      this.#expectWithin(this.#options.headMs, this.#options.clock.monotonicMs());
     }
   }
 }

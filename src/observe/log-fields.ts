@@ -120,6 +120,29 @@ const ENCODERS: Readonly<Record<FieldType, (value: unknown) => string | number>>
 
 const WRITERS = LOG_FIELD_NAMES.map((name) => ({ name, encode: ENCODERS[LOG_FIELDS[name].type] }));
 
+/**
+ * The same line in pieces: text, and the names of fields in `open` where their values belong, whoever writes them.
+ * `open` fields without a value are left away like others.
+ */
+export function encodeAccessPieces(
+  record: Partial<AccessRecord>,
+  open: ReadonlySet<LogField>,
+): (string | { readonly field: LogField })[] {
+  const pieces: (string | { readonly field: LogField })[] = [];
+  let text = '{';
+  for (const { name, encode } of WRITERS) {
+    const value = record[name];
+    if (value === undefined) continue;
+    text += `${text === '{' && pieces.length === 0 ? '' : ','}"${name}":`;
+    if (!open.has(name)) text += JSON.stringify(encode(value));
+    else {
+      pieces.push(text, { field: name });
+      text = '';
+    }
+  }
+  return [...pieces, `${text}}`];
+}
+
 /** The record as one line of JSON, fields in the order of the table, without the line break. */
 export function encodeAccess(record: Partial<AccessRecord>): string {
   const line: Record<string, string | number> = {};

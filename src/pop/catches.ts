@@ -38,6 +38,7 @@ export async function catchAnswer(
   exchange.plan = { ...plan, cache: failed?.cache, responseOps: [...(failed?.responseOps ?? []), ...plan.responseOps] };
   try {
     const made = await run(exchange, settings, status);
+    exchange.caught = true;
     discard(response);
     return exchange.fault === null ? made : withFailure(made, exchange, settings);
   } catch (error) {

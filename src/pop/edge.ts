@@ -61,7 +61,7 @@ function beginExchange(server: ServerExchange, settings: PopSettings, trusted: B
   const exchange = new Exchange({
     ...requestIdOf(request.fields),
     client: { ip, peerIp: plainIp(remoteAddress), protocol, httpVersion },
-    request: { ...request, protocol },
+    request: { ...request, protocol, fields: settings.hot?.observe(server) ?? request.fields },
     startedMs: receivedAtMs,
     receivedAtMs: settings.clock.nowMs(),
   });
@@ -201,6 +201,7 @@ async function respond(
     // A body that ended because its client left is nobody's failure (rule R8).
     if (delivery.error !== undefined && exchange.fault === null && !server.signal.aborted)
       takeFault(delivery.error, exchange, settings);
+    if (delivery.completed) settings.hot?.offer(exchange, response, settings);
     recordEnd(exchange, settings, { response, delivery });
   } catch (error) {
     if (server.headSent) {

@@ -84,6 +84,8 @@ export class Exchange {
   preload = false;
   /** What a token check decided; undefined when no route asks for one. */
   jwt: 'permit' | 'blocked' | 'redirect' | undefined;
+  /** An error route made the answer. */
+  caught = false;
   /** A loading page was served while the real one is made. */
   loadingPage = false;
   #device: Device | undefined;
@@ -115,7 +117,7 @@ export class Exchange {
   }
 
   get device(): Device {
-    this.#device ??= detectDevice(this.request.fields.get('user-agent'));
+    this.#device ??= detectDevice(this.request.fields.agent());
     return this.#device;
   }
 }

@@ -63,6 +63,7 @@ export function createPop(options: PopOptions): Pop {
     directory = now;
     sites.keep(now.pinned, (site) => isServed(site, now));
     permanentFiles.keep(now);
+    options.hot?.forget();
     swapped.resolve();
     swapped = Promise.withResolvers();
     for (const space of cacheSpaces(before).difference(cacheSpaces(now))) cache.dropSpace(space);
@@ -83,6 +84,7 @@ export function createPop(options: PopOptions): Pop {
       return { failed };
     },
     drain() {
+      options.hot?.close();
       draining.abort();
     },
   };

@@ -15,7 +15,7 @@ export function recordEnd(exchange: Exchange, settings: PopSettings, ending: End
 }
 
 /** `response` null: the client left before an answer. `delivery` null: it was cut while it went out. */
-function accessRecord(
+export function accessRecord(
   exchange: Exchange,
   settings: PopSettings,
   response: HttpResponse | null,

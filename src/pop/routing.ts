@@ -33,7 +33,7 @@ export async function routeExchange(
 }
 
 function keyOf(exchange: Exchange, settings: PopSettings): CacheKey {
-  const { request, plan, device } = exchange;
+  const { request, plan } = exchange;
   const { environment } = exchange.destination!;
   return cacheKey({
     space: environment.cacheSpace,
@@ -48,10 +48,35 @@ function keyOf(exchange: Exchange, settings: PopSettings): CacheKey {
     bodyKey: plan!.bodyKey,
     body: Buffer.isBuffer(request.body) ? request.body : request.body === null ? Buffer.alloc(0) : null,
     settings: plan!.key,
-    traits: { device: device.device, vendor: device.vendor, browser: device.browser, isBot: device.isBot ? '1' : '0' },
+    traits: new Traits(exchange),
     cookiePrefix: settings.branding.cookiePrefix,
     keyBodyBytes: limitsOf(exchange.destination, settings)['cache.keyBodyBytes'],
   });
+}
+
+/** Detected only when a key asks. */
+class Traits {
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  get device(): string {
+    return this.#exchange.device.device;
+  }
+
+  get vendor(): string {
+    return this.#exchange.device.vendor;
+  }
+
+  get browser(): string {
+    return this.#exchange.device.browser;
+  }
+
+  get isBot(): string {
+    return this.#exchange.device.isBot ? '1' : '0';
+  }
 }
 
 /** Collects the body when it is no longer than `limit`; otherwise leaves it a stream with nothing lost. */

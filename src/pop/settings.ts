@@ -10,6 +10,7 @@ import type { StatusStyle } from '../status/error-page.ts';
 import type { Origin, Upstream } from '../upstream/types.ts';
 import type { BlobFile } from './assets.ts';
 import type { Directory } from './directory.ts';
+import type { Hot } from './hot.ts';
 import type { PermanentFiles } from './permanent.ts';
 import type { PopRole } from './telemetry.ts';
 
@@ -43,6 +44,8 @@ export interface PopSettings {
   readonly story: ((story: Story) => void) | null;
   /** Told about failures that are nobody's but ours (530), with everything known. */
   readonly report: (message: string, error: unknown) => void;
+  /** Takes answers that can be given again without asking anybody; null: there is no fast path. */
+  readonly hot: Hot | null;
   readonly trustedProxies: readonly string[];
   /** Port of the TLS listener; undefined: clients cannot choose between HTTP and HTTPS here. */
   readonly tlsPort: () => number | undefined;

@@ -2,7 +2,7 @@
 import { linearEngine } from './linear.ts';
 import { decodeText } from './path.ts';
 import type { Criteria, JsonCriteria, Matcher } from './table.ts';
-import { cookieOf } from './template.ts';
+import { cookieOf, cookiesAbout, type RequestFields } from './template.ts';
 
 export interface MatchRequest {
   readonly method: string;
@@ -11,7 +11,7 @@ export interface MatchRequest {
   readonly path: string;
   /** Without `?`. */
   readonly query: string;
-  readonly fields: { get(name: string): string | undefined };
+  readonly fields: RequestFields;
   /** Needed only when `needsBody` says so. */
   readonly body?: Buffer | undefined;
   /** True where clients can choose HTTPS: routes then are `https` unless they say otherwise. */
@@ -40,7 +40,7 @@ export class Subject {
   cookie(name: string): string | null {
     let value = this.#cookies.get(name);
     if (value === undefined) {
-      const header = this.request.fields.get('cookie');
+      const header = cookiesAbout(this.request.fields, name);
       value =
         header && new RegExp(`(?:^|;)\\s*${RegExp.escape(name)}\\s*=`).test(header) ? cookieOf(header, name) : null;
       this.#cookies.set(name, value);

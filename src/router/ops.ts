@@ -191,8 +191,9 @@ export function answerPreflight(
 ): boolean {
   const op = ops.findLast((candidate): candidate is CorsOp => candidate.op === 'cors');
   const { method, fields } = request;
+  if (!op || method !== 'OPTIONS') return false;
   const wanted = fields.get('access-control-request-method');
-  if (!op || method !== 'OPTIONS' || wanted === undefined || fields.get('origin') === undefined) return false;
+  if (wanted === undefined || fields.get('origin') === undefined) return false;
   const asked = fields.get('access-control-request-headers');
   const methods = op.methods ?? wanted;
   const headers = op.headers ?? asked;

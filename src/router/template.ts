@@ -95,6 +95,17 @@ export const withoutEmptyParameters = (query: string): string =>
     .filter((pair) => /=./.test(pair))
     .join('&');
 
+/** Structural view of a request's `Fields`. */
+export interface RequestFields {
+  get(name: string): string | undefined;
+  /** The Cookie lines for a reader of one cookie; without it `get` serves. */
+  cookieLines?(name: string): string[];
+}
+
+/** The Cookie field as far as it concerns one cookie. */
+export const cookiesAbout = (fields: RequestFields, name: string): string | undefined =>
+  fields.cookieLines ? fields.cookieLines(name).join('; ') : fields.get('cookie');
+
 /** What embedded values are taken from. */
 export interface ValueSource {
   readonly method: string;
@@ -102,7 +113,7 @@ export interface ValueSource {
   readonly query: string;
   readonly params: Params;
   /** Of the request. */
-  readonly fields: { get(name: string): string | undefined };
+  readonly fields: RequestFields;
   /** Of the response, in response phases. */
   readonly response?: { get(name: string): string | undefined };
 }
@@ -129,7 +140,7 @@ export function embed(template: string, source: ValueSource): string {
 function lookUp(source: ValueSource, kind: string, name?: string, inner?: string): string | null {
   if (name === undefined) return SIMPLE[kind]?.(source) ?? null;
   if (kind === 'req' && inner !== undefined) {
-    if (name === 'cookie') return cookieOf(source.fields.get('cookie'), inner);
+    if (name === 'cookie') return cookieOf(cookiesAbout(source.fields, inner), inner);
     return name === 'param' ? [source.params[inner] ?? ''].flat().join('/') : null;
   }
   if (inner !== undefined) return null;

@@ -27,6 +27,11 @@ export class AccessLog {
     this.#file.write(encodeAccess(cut));
   }
 
+  /** Lines that somebody else has written as `write` would; the memory is the log's from then on. */
+  append(lines: Buffer, count: number): void {
+    this.#file.append(lines, count);
+  }
+
   flush(): Promise<void> {
     return this.#file.flush();
   }

@@ -37,6 +37,15 @@ export interface LogFileStats {
   readonly bufferedBytes: number;
 }
 
+/** One or more whole lines, with their breaks. */
+interface Lines {
+  readonly bytes: Buffer;
+  readonly count: number;
+}
+
+const LINE_BREAK = 0x0a;
+const countOf = (batch: readonly Lines[]): number => batch.reduce((sum, { count }) => sum + count, 0);
+
 /** A batch is started early when this much is waiting. */
 const BATCH_BYTES = 1024 * 1024;
 
@@ -44,7 +53,7 @@ export class LogFile {
   readonly path: string;
   readonly #options: Required<Omit<LogFileOptions, 'base'>>;
   readonly #base: string;
-  #waiting: Buffer[] = [];
+  #waiting: Lines[] = [];
   #waitingBytes = 0;
   #writingBytes = 0;
   #writing: Promise<void> | undefined;
@@ -80,14 +89,18 @@ export class LogFile {
 
   /** Takes one line without its break. Never waits and never throws. */
   write(line: string): void {
-    const bytes = Buffer.from(`${line}\n`);
+    this.append(Buffer.from(`${line}\n`), 1);
+  }
+
+  /** Takes whole lines with their breaks; the memory is this file's from then on. Never waits and never throws. */
+  append(bytes: Buffer, count: number): void {
     const { bufferBytes, flushMs, clock } = this.#options;
     if (this.#closed || this.#waitingBytes + this.#writingBytes + bytes.length > bufferBytes) {
-      this.#dropped++;
-      this.#droppedUntold++;
+      this.#dropped += count;
+      this.#droppedUntold += count;
       return;
     }
-    this.#waiting.push(bytes);
+    this.#waiting.push({ bytes, count });
     this.#waitingBytes += bytes.length;
     if (this.#waitingBytes >= BATCH_BYTES && !this.#inTrouble) void this.flush();
     else this.#timer ??= clock.setTimer(flushMs, () => void this.flush());
@@ -112,8 +125,8 @@ export class LogFile {
     await this.flush();
     this.#timer?.cancel();
     await this.#closeFile();
-    this.#dropped += this.#waiting.length;
-    this.#droppedUntold += this.#waiting.length;
+    this.#dropped += countOf(this.#waiting);
+    this.#droppedUntold += countOf(this.#waiting);
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#tellDrops();
@@ -128,24 +141,24 @@ export class LogFile {
     let taken = 0;
     try {
       await this.#prepareFile();
-      ({ taken, error } = await writeAll(this.#file!.handle, Buffer.concat(batch)));
+      ({ taken, error } = await writeAll(this.#file!.handle, Buffer.concat(batch.map(({ bytes }) => bytes))));
     } catch (notPrepared) {
       error = notPrepared;
     }
     this.#writingBytes = 0;
     const left = linesAfter(batch, taken);
-    this.#written += batch.length - left.length;
+    this.#written += countOf(batch) - countOf(left);
     if (error !== undefined) return this.#keepForLater(left, error as Error);
     this.#inTrouble = false;
     this.#tellDrops();
   }
 
   /** The disk said no: the lines wait for the next try, within the bound. */
-  #keepForLater(left: Buffer[], error: Error): void {
+  #keepForLater(left: Lines[], error: Error): void {
     if (!this.#inTrouble) this.#options.report(`${this.path} cannot be written (${error.message}); lines are kept`);
     this.#inTrouble = true;
     this.#waiting = [...left, ...this.#waiting];
-    this.#waitingBytes = this.#waiting.reduce((sum, line) => sum + line.length, 0);
+    this.#waitingBytes = this.#waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
     void this.#closeFile();
     if (!this.#closed) this.#timer ??= this.#options.clock.setTimer(this.#options.flushMs, () => void this.flush());
   }
@@ -230,7 +243,21 @@ async function writeAll(handle: FileHandle, bytes: Buffer): Promise<{ taken: num
 }
 
 /** What has to be written again after `taken` bytes of a batch: a torn line is ended first and then comes whole. */
-function linesAfter(batch: Buffer[], taken: number): Buffer[] {
+function linesAfter(batch: readonly Lines[], taken: number): Lines[] {
+  return taken === batch.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    ? []
+    : untaken(batch.flatMap(singleLines), taken).map((bytes) => ({ bytes, count: 1 }));
+}
+
+function singleLines({ bytes, count }: Lines): Buffer[] {
+  if (count === 1) return [bytes];
+  const lines: Buffer[] = [];
+  for (let at = 0, end = bytes.indexOf(LINE_BREAK); end >= 0; at = end + 1, end = bytes.indexOf(LINE_BREAK, at))
+    lines.push(bytes.subarray(at, end + 1));
+  return lines;
+}
+
+function untaken(batch: Buffer[], taken: number): Buffer[] {
   let at = 0;
   const first = batch.findIndex((line) => {
     at += line.length;

@@ -40,6 +40,23 @@ describe('traffic metrics', () => {
     assert.equal(text.match(/le="/g)!.length, BUCKETS.length + 1);
   });
 
+  test('a meter counts the same as records do', () => {
+    const [records, meters] = [new Traffic(), new Traffic()];
+    for (const [ms, done] of [
+      [0, true],
+      [3, true],
+      [70_000, false],
+    ] as const) {
+      records.observe({ ...good, done }, ms);
+      meters.meter(good).count(good.s_rq, good.s_rs, ms, done);
+    }
+    const [expected, counted] = [new Traffic(), new Traffic()];
+    expected.add(records.take()!);
+    counted.add(meters.take()!);
+    assert.equal(counted.text(), expected.text());
+    assert.equal(meters.take(), null);
+  });
+
   test('processes add up, whatever becomes of them', () => {
     const [one, two, sum] = [new Traffic(), new Traffic(), new Traffic()];
     one.observe(good, 3);

@@ -58,6 +58,8 @@ const OTHERS = 'other';
 
 export class Traffic {
   #series = emptySeries();
+  /** Kept for ever: as many as there are environments and statuses of hits. */
+  readonly #meters = new Map<string, TrafficMeter>();
 
   /** `durationMs`: start of the request until now. */
   observe(record: Partial<AccessRecord>, durationMs: number): void {
@@ -71,8 +73,32 @@ export class Traffic {
     if (record.done === false) this.#count('incomplete_total', [environment], 1);
   }
 
+  /** A counter of its own for requests that differ in size and duration only; what it counts is part of the rest. */
+  meter(record: Partial<AccessRecord>): TrafficMeter {
+    const environment = record.eid ?? 'none';
+    const key = [environment, record.code ?? 'none', cacheOf(record)].join('\t');
+    let meter = this.#meters.get(key);
+    if (meter === undefined) {
+      meter = new TrafficMeter(environment, record.code ?? 'none', cacheOf(record));
+      this.#meters.set(key, meter);
+    }
+    return meter;
+  }
+
+  #collect(meter: TrafficMeter): void {
+    const { environment, code, cache, requests, incomplete } = meter;
+    if (requests === 0) return;
+    this.#count('requests_total', [environment, code, cache], requests);
+    addTo(this.#seriesOf('request_duration_seconds', [environment, cache], NO_MEASURES), meter.durations);
+    this.#count('request_bytes_total', [environment], meter.requestBytes);
+    this.#count('response_bytes_total', [environment], meter.responseBytes);
+    if (incomplete > 0) this.#count('incomplete_total', [environment], incomplete);
+    meter.clear();
+  }
+
   /** What was added since the last call, or null. */
   take(): TrafficDelta | null {
+    for (const meter of this.#meters.values()) this.#collect(meter);
     const filled = METRIC_NAMES.filter((name) => this.#series[name].size > 0);
     if (filled.length === 0) return null;
     const taken = Object.fromEntries(filled.map((name) => [name, [...this.#series[name]]])) as TrafficDelta;
@@ -126,6 +152,41 @@ export class Traffic {
 
 /** Buckets, the one beyond all of them, and the sum. */
 const NO_MEASURES: readonly number[] = [...BUCKETS.map(() => 0), 0, 0];
+
+/** Counts without looking anything up. */
+export class TrafficMeter {
+  readonly environment: string;
+  readonly code: string;
+  readonly cache: string;
+  requests = 0;
+  requestBytes = 0;
+  responseBytes = 0;
+  incomplete = 0;
+  durations = [...NO_MEASURES];
+
+  constructor(environment: string, code: string, cache: string) {
+    this.environment = environment;
+    this.code = code;
+    this.cache = cache;
+  }
+
+  count(requestBytes: number, responseBytes: number, durationMs: number, done: boolean): void {
+    const seconds = durationMs / 1_000;
+    let bucket = 0;
+    while (bucket < BUCKETS.length && seconds > BUCKETS[bucket]!) bucket++;
+    this.durations[bucket]! += 1;
+    this.durations[BUCKETS.length + 1]! += seconds;
+    this.requests++;
+    this.requestBytes += requestBytes;
+    this.responseBytes += responseBytes;
+    if (!done) this.incomplete++;
+  }
+
+  clear(): void {
+    this.requests = this.requestBytes = this.responseBytes = this.incomplete = 0;
+    this.durations.fill(0);
+  }
+}
 
 const emptySeries = (): Record<TrafficMetric, Series> =>
   Object.fromEntries(METRIC_NAMES.map((name) => [name, new Map()])) as Record<TrafficMetric, Series>;

@@ -19,10 +19,12 @@ export class Listeners {
   /** What is really listened on; before that, what was asked for. */
   ports: Ports;
 
-  constructor(spec: PopSpec, pop: Pick<Pop, 'handle' | 'onFault'>) {
+  /** `infront`: what accepts connections for the plain listener, where it does not do so itself. */
+  constructor(spec: PopSpec, pop: Pick<Pop, 'handle' | 'onFault'>, infront?: (ordinary: Listener) => Listener) {
     this.#spec = spec;
     this.#options = optionsOf(spec, pop);
-    this.#plain = createListener(this.#options);
+    const ordinary = createListener(this.#options);
+    this.#plain = infront?.(ordinary) ?? ordinary;
     const { port, tlsPort } = spec.listen;
     this.ports = { port, tlsPort };
   }

@@ -26,6 +26,7 @@ import { Prohibited } from '../../upstream/prohibited.ts';
 import { createUpstream } from '../../upstream/upstream.ts';
 import { version } from '../version.ts';
 import { bundleUnpacker } from './bundles.ts';
+import { composeFastPath } from './fast-path.ts';
 import { linkIdentity } from './link-tls.ts';
 import { Listeners } from './listeners.ts';
 import { storyDirectory } from './logs.ts';
@@ -77,6 +78,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   const upstream = composeUpstream(spec, prohibited);
   const disk = openDisk(spec, report);
   const cache = composeCache(spec, disk, report);
+  const fast = composeFastPath(spec, { cache, log: logs.access, meterOf: (record) => traffic.meter(record) });
   const pop = createPop({
     role,
     name: spec.identity,
@@ -99,6 +101,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
       traffic.observe(record, systemClock.nowMs() - (record.timestamp ?? 0));
     },
     report,
+    hot: fast?.hot ?? null,
     trustedProxies: config.trustedProxies,
     tlsPort: () => listeners.ports.tlsPort,
     source: {
@@ -106,7 +109,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
       unpack: bundleUnpacker(config.data, (sha256) => source.file(sha256)),
     },
   });
-  const listeners = new Listeners(spec, pop);
+  const listeners = new Listeners(spec, pop, fast?.infront);
   let prerenderer: Prerenderer | null = null;
   let served: Snapshot | null = null;
   const purges = purgeSink(cache, (space) => {
@@ -296,7 +299,7 @@ function sentTraffic() {
     clearInterval(timer);
     send();
   };
-  return { observe: traffic.observe.bind(traffic), close };
+  return { observe: traffic.observe.bind(traffic), meter: traffic.meter.bind(traffic), close };
 }
 
 const TRAFFIC_MS = 250;
