@@ -9,7 +9,10 @@ const SECRET_FIELD =
 const HARMLESS_FIELD = /^(?:sec-websocket-(?:key|accept)|surrogate-key|.*-surrogate-key|.*-cache-key)$/i;
 const SECRET_PARAMETER =
   /(?:^|[^a-z])(?:access|id|refresh|csrf)?_?(?:token|api_?key|key|secret|password|passwd|pwd|pass|signature|sig|auth|authorization|session|sessionid|sid|code|jwt|credential)s?(?:$|[^a-z])/i;
+/** What every name of `SECRET_PARAMETER` has in it, or an escape: most texts are done with after this one look. */
+const MAY_NAME_SECRETS = /token|key|secret|pass|pwd|sig|auth|session|sid|code|jwt|credential|%/i;
 const CREDENTIAL_IN_TEXT = /\b(Bearer|Basic|Digest|Token)\s+[\w.~+/=-]{6,}/gi;
+const SCHEME_IN_TEXT = /(?:bearer|basic|digest|token)\s/i;
 const USER_IN_URL = /(\b[a-z][\w+.-]*:\/\/)[^\s/@:]+:[^\s/@]+@/gi;
 
 /** Longest text of a story; a stack of twenty frames is shorter. */
@@ -20,7 +23,19 @@ const MOST_MEMBERS = 64;
 
 export const redacted = (value: string): string => `[redacted ${value.length}]`;
 
-export const isSecretField = (name: string): boolean => SECRET_FIELD.test(name) && !HARMLESS_FIELD.test(name);
+/** Names repeat in every request, and a client may send any: so many are remembered. */
+const judged = new Map<string, boolean>();
+const MOST_JUDGED = 2_000;
+
+export function isSecretField(name: string): boolean {
+  let isSecret = judged.get(name);
+  if (isSecret === undefined) {
+    isSecret = SECRET_FIELD.test(name) && !HARMLESS_FIELD.test(name);
+    if (judged.size >= MOST_JUDGED) judged.clear();
+    judged.set(name, isSecret);
+  }
+  return isSecret;
+}
 
 /** Names as they came; the values of those that carry credentials are replaced. */
 export const redactFields = (lines: Iterable<readonly [string, string]>): (readonly [string, string])[] =>
@@ -45,7 +60,7 @@ const redactCookies = (value: string): string =>
 
 /** Replaces the values of parameters with telling names, in an address or any text that has some. */
 export function redactUrl(text: string): string {
-  if (!text.includes('=')) return text;
+  if (!text.includes('=') || !MAY_NAME_SECRETS.test(text)) return text;
   return text.replace(
     /([?&|;]|^)([^=?&|;\s"']{1,128})=([^&|;\s"'#]*)/g,
     (whole, before: string, name: string, value) =>
@@ -91,12 +106,13 @@ export function redactValue(value: unknown, secrets: SecretValues = [], depth = 
 
 export function redactText(text: string, secrets: SecretValues = []): string {
   // Cut behind the longest secret that may begin within what stays.
-  let clean = text.slice(0, 2 * MOST_TEXT);
+  let clean = text.length > MOST_TEXT ? text.slice(0, 2 * MOST_TEXT) : text;
   for (const [name, value] of secrets) {
     if (value.length < SHORTEST_SECRET) continue;
     for (const form of formsOf(value)) clean = clean.replaceAll(form, `[secret ${name}]`);
   }
-  clean = clean.replace(CREDENTIAL_IN_TEXT, '$1 [redacted]').replace(USER_IN_URL, '$1[redacted]@');
+  if (SCHEME_IN_TEXT.test(clean)) clean = clean.replace(CREDENTIAL_IN_TEXT, '$1 [redacted]');
+  if (clean.includes('://')) clean = clean.replace(USER_IN_URL, '$1[redacted]@');
   return text.length > MOST_TEXT ? `${clean.slice(0, MOST_TEXT)}… (${text.length} characters)` : clean;
 }
 

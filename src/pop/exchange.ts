@@ -41,6 +41,10 @@ export interface RunRecord {
   metrics: Readonly<Record<string, number>>;
 }
 
+/** Spans are unique in the platform, also after a restart. */
+const PROCESS = randomBytes(6).toString('base64url');
+let spans = 0;
+
 export class Exchange {
   readonly requestId: string;
   /** The id is the one that the client sent. */
@@ -112,7 +116,7 @@ export class Exchange {
 
   /** Unique for the exchange, where a request id is not: clients choose those. */
   get span(): string {
-    this.#span ??= randomBytes(6).toString('base64url');
+    this.#span ??= `${PROCESS}-${(spans++).toString(36)}`;
     return this.#span;
   }
 

@@ -58,7 +58,7 @@ export function storyOf(exchange: Exchange, settings: PopSettings, ending: Endin
     ...(ending.response === null ? {} : { status: ending.response.status }),
     ...(ending.delivery === null ? {} : { bytes: ending.delivery.bytes }),
     client: { ip: client.ip, protocol: client.protocol, httpVersion: client.httpVersion },
-    request: requestOf(exchange, secrets),
+    request: requestOf(exchange, settings, secrets),
     ...(destination
       ? { deployment: { environment: destination.environment.id, number: destination.site.ref.number } }
       : {}),
@@ -91,14 +91,15 @@ function secretsOf({ destination }: Exchange): SecretValues {
   return secrets.map((name) => [name, variables[name] ?? ''] as const);
 }
 
-function requestOf({ request, upgradeTo }: Exchange, secrets: SecretValues): Story['request'] {
+function requestOf({ request, upgradeTo }: Exchange, { role }: PopSettings, secrets: SecretValues): Story['request'] {
   const { method, host, path, query, fields, body } = request;
   const length = Buffer.isBuffer(body) ? body.length : Number(fields.get('content-length') ?? 0);
   return {
     method,
     host,
     url: redactText(redactUrl(query ? `${path}?${query}` : path), secrets),
-    fields: fieldsOf(fields, secrets),
+    // On an inner hop they are the edge's to tell.
+    fields: role === 'edge' ? fieldsOf(fields, secrets) : [],
     ...(length > 0 ? { bodyBytes: length } : {}),
     ...(upgradeTo === undefined ? {} : { upgrade: upgradeTo }),
   };

@@ -34,13 +34,25 @@ export function nearestFirst(parts: readonly LogPart[], fromMs: number | undefin
 /** Lines of a file that contain the mark, in order. A file that is gone has none. */
 export async function* linesWith(path: string, mark: string, signal: AbortSignal): AsyncGenerator<string> {
   const wanted = Buffer.from(mark);
-  let rest = Buffer.alloc(0);
-  for await (const piece of pieces(path, signal)) {
-    const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-    const end = bytes.lastIndexOf(NEWLINE) + 1;
-    yield* linesIn(bytes.subarray(0, end), wanted);
-    // A line without an end in so many bytes is none of ours.
-    rest = bytes.length - end > PIECE_BYTES ? Buffer.alloc(0) : Buffer.from(bytes.subarray(end));
+  const file = await open(path).catch(() => null);
+  if (file === null) return;
+  try {
+    // What a piece ends with is kept in front of the next one.
+    const bytes = Buffer.allocUnsafe(2 * PIECE_BYTES);
+    let kept = 0;
+    for (let at = 0; !signal.aborted; ) {
+      const { bytesRead } = await file.read(bytes, kept, PIECE_BYTES, at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      const filled = kept + bytesRead;
+      const end = bytes.subarray(0, filled).lastIndexOf(NEWLINE) + 1;
+      yield* linesIn(bytes.subarray(0, end), wanted);
+      // A line without an end in so many bytes is none of ours.
+      kept = filled - end > PIECE_BYTES ? 0 : filled - end;
+      bytes.copyWithin(0, end, end + kept);
+    }
+  } finally {
+    await file.close();
   }
 }
 
@@ -50,22 +62,6 @@ function* linesIn(bytes: Buffer, wanted: Buffer): Generator<string> {
     const end = bytes.indexOf(NEWLINE, at);
     yield bytes.toString('utf8', start, end);
     at = bytes.indexOf(wanted, end);
-  }
-}
-
-async function* pieces(path: string, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const file = await open(path).catch(() => null);
-  if (file === null) return;
-  try {
-    const piece = Buffer.allocUnsafe(PIECE_BYTES);
-    for (let at = 0; !signal.aborted; ) {
-      const { bytesRead } = await file.read(piece, 0, PIECE_BYTES, at);
-      if (bytesRead === 0) return;
-      at += bytesRead;
-      yield piece.subarray(0, bytesRead);
-    }
-  } finally {
-    await file.close();
   }
 }
 

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { timeOfRequestId } from '../base/request-id.ts';
 import type { LoggedAccess } from '../observe/log-fields.ts';
 import { isFailure, STORY_FORMAT, type Story } from '../observe/story.ts';
-import { linesBackward, linesWith, logParts, nearestFirst } from './search.ts';
+import { type LogPart, linesBackward, linesWith, logParts, nearestFirst } from './search.ts';
 import type { LoggedServerLine } from './server-log.ts';
 import { STORY_BASES } from './story-ring.ts';
 
@@ -46,14 +46,26 @@ export class StorySearch {
 
   /** Every part that is there, in no particular order. */
   async stories(requestId: string, signal: AbortSignal): Promise<Story[]> {
+    const fromMs = timeOfRequestId(requestId) ?? Number.NEGATIVE_INFINITY;
+    const bases = await Promise.all(STORY_BASES.map((base) => logParts(this.#options.stories, base)));
+    const isLater = ({ untilMs }: LogPart): boolean => untilMs >= fromMs - SLACK_MS;
+    const found = await this.#storiesIn(bases.flat().filter(isLater), requestId, signal);
+    // Nothing is written before the request was made, unless a client made up the id.
+    if (found.length > 0) return found;
+    return this.#storiesIn(
+      bases.flat().filter((part) => !isLater(part)),
+      requestId,
+      signal,
+    );
+  }
+
+  async #storiesIn(parts: readonly LogPart[], requestId: string, signal: AbortSignal): Promise<Story[]> {
     const mark = `"requestId":${JSON.stringify(requestId)}`;
     const found: Story[] = [];
-    for (const base of STORY_BASES) {
-      for (const { path } of await logParts(this.#options.stories, base)) {
-        for await (const line of linesWith(path, mark, signal)) {
-          const story = this.#parse(line);
-          if (story?.requestId === requestId) found.push(story);
-        }
+    for (const { path } of parts) {
+      for await (const line of linesWith(path, mark, signal)) {
+        const story = this.#parse(line);
+        if (story?.requestId === requestId) found.push(story);
       }
     }
     return found;
