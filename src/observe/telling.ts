@@ -115,7 +115,8 @@ function fieldsOfLine(line: LoggedAccess): Story['request']['fields'] {
 }
 
 function cacheOfLine(line: LoggedAccess): Pick<Story, 'cache'> {
-  if (line.cs === undefined) return {};
+  // With neither a key nor a request that filled the store, no cache was asked.
+  if (line.cs === undefined || !(line.ckh || line.hrid)) return {};
   const hit = line.hrid !== undefined && line.hrid !== '';
   const level = line.clv === 2 ? 2 : 1;
   return {

@@ -3,7 +3,7 @@
  * the platform's own fields, and the cut that the client asked for (HEAD, 304, ranges). Runs for every client, hits
  * included. Source: spec "Headers and telemetry", sections 3 and 5; "Caching", sections 2 and 11.
  */
-import type { CacheAnswer } from '../cache/types.ts';
+import type { CacheAnswer, CachingStatus } from '../cache/types.ts';
 import { deliver } from '../http/deliver.ts';
 import type { Fields } from '../http/fields.ts';
 import { appendVia } from '../http/forwarded.ts';
@@ -80,7 +80,7 @@ export function stamp(fields: Fields, status: number, exchange: Exchange, settin
   own('status', telemetry.statuses);
   own('components', telemetry.components);
   if (destination && !fields.has(`${branding.headerPrefix}-version`)) own('version', versionOf(destination));
-  own('caching-status', cached?.verdict.status);
+  own('caching-status', cachingStatusOf(cached, status));
   own('cache-hash', cached ? exchange.keyed?.hash : undefined);
   own('hit-request-id', cached?.hitRequestId);
   appendVia(fields, '1.1', name);
@@ -89,13 +89,17 @@ export function stamp(fields: Fields, status: number, exchange: Exchange, settin
   noIndex(fields, exchange);
 }
 
+/** Also of what never came to a cache: an error is not stored for its status, the edge's own answers need no store. */
+export const cachingStatusOf = (cached: CacheAnswer | null, status: number): CachingStatus =>
+  cached?.verdict.status ?? (status >= 400 ? 'code' : 'pass');
+
 function stampForwarded(fields: Fields, cached: CacheAnswer | null, exchange: Exchange, settings: PopSettings): void {
   if (cached) {
     const member = `"${settings.name}"; ${cached.cacheStatus}`;
     const inner = fields.get('cache-status');
     fields.set('cache-status', inner ? `${inner}, ${member}` : member);
     if (cached.metric === 'hit') fields.set('age', String(Math.max(0, Math.floor(cached.ageSeconds))));
-  }
+  } else fields.set('cache-status', `"${settings.name}"; detail="answered by the edge itself"`);
   if (exchange.plan?.action?.kind !== 'redirect') addVary(fields, ['accept-encoding', 'user-agent']);
 }
 

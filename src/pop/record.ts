@@ -2,6 +2,7 @@
 import type { HttpResponse } from '../http/message.ts';
 import type { Delivery } from '../http/send.ts';
 import type { AccessRecord } from '../observe/log-fields.ts';
+import { cachingStatusOf } from './deliver.ts';
 import type { Exchange } from './exchange.ts';
 import { versionOf } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
@@ -27,7 +28,7 @@ export function accessRecord(
     v: settings.version,
     ...ofClient(exchange),
     ...ofDestination(exchange),
-    ...ofCache(exchange),
+    ...ofCache(exchange, response?.status),
     ...(response ? ofResponse(response, settings) : {}),
     ...ofFault(exchange),
     s_rq: requestBytes(exchange),
@@ -80,8 +81,9 @@ function ofDestination({ destination }: Exchange): Partial<AccessRecord> {
   };
 }
 
-function ofCache({ cached, keyed, shielded, level }: Exchange): Partial<AccessRecord> {
-  if (!cached) return { sh: shielded, clv: 0, stl: false };
+function ofCache({ cached, keyed, shielded, level }: Exchange, status: number | undefined): Partial<AccessRecord> {
+  if (!cached)
+    return { sh: shielded, clv: 0, stl: false, ...(status === undefined ? {} : { cs: cachingStatusOf(null, status) }) };
   return {
     hrid: cached.hitRequestId ?? '',
     ic: cached.verdict.status === 'ok',

@@ -14,6 +14,7 @@ import type { Answer, Ask } from '../actors/client.ts';
 import { type DnsServer, dnsServer } from '../actors/dns-server.ts';
 import { type Platform, type Site, startPlatform } from '../actors/platform.ts';
 import { type TlsPeer, tlsOrigin } from '../actors/tls-peer.ts';
+import { until } from '../actors/until.ts';
 
 /** The certificate's name; resolved by a name server that knows nothing else. */
 const ORIGIN = 'shop.test';
@@ -69,12 +70,15 @@ async function visit(site: Site, path: string, more: Omit<Ask, 'path' | 'host' |
   return summary(await site.ask(path, more));
 }
 
-/** Asks twice: the second answer must come from the edge's store and be the same. */
+/** The answer must be one to store; later ones come from the edge's store and are the same. */
 async function stored(site: Site, path: string, more: Omit<Ask, 'path' | 'host' | 'port'> = {}) {
   const first = await visit(site, path, more);
   assert.equal(first.caching, 'ok', path);
-  const second = await visit(site, path, more);
-  assert.deepEqual([second.cache, second.text], ['HIT-L1', first.text], path);
+  const hit = await until(`${path} in the edge's store`, async () => {
+    const again = await visit(site, path, more);
+    return again.cache === 'HIT-L1' ? again : undefined;
+  });
+  assert.deepEqual([hit.status, hit.text], [first.status, first.text], path);
   return first;
 }
 
@@ -345,7 +349,7 @@ describe('a project deploys unmodified and serves every route', () => {
     assert.equal(JSON.parse(first.text).url, '/list/a?page=1');
     assert.equal(JSON.parse(first.text).headers['x-sv-original-qs'], 'page=1&utm=x');
     const same = await visit(site, '/list/a?utm=y&page=1', { headers: ask('', 'usd').headers });
-    assert.equal(same.cache, 'HIT-L1');
+    assert.deepEqual([same.cache, same.text], ['HIT-L1', first.text]);
     const phone =
       'Mozilla/5.0 (iPhone; CPU iPhone OS 15_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1';
     for (const headers of [{ cookie: 'currency=jpy' }, { ...ask('', 'eur').headers, 'user-agent': phone }])

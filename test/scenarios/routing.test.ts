@@ -75,6 +75,18 @@ describe('routes at run time', () => {
     await origin?.close();
   });
 
+  test('answers that no cache was asked for say so', async () => {
+    const status = async (path: string) => {
+      const answer = await site.ask(path);
+      return [answer.get('x-sv-caching-status'), answer.get('cache-status')];
+    };
+    const own = ['pass', '"edge-local"; detail="answered by the edge itself"'];
+    assert.deepEqual(await status('/old/7'), own);
+    assert.deepEqual(await status('/send-json'), own);
+    assert.equal((await status('/send'))[0], 'code');
+    assert.deepEqual(await status('/no/such/route'), ['code', undefined]);
+  });
+
   test('redirects fill in parameters and keep the query', async () => {
     const to = async (path: string) => {
       const { status, get } = await site.ask(path);
