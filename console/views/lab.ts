@@ -12,24 +12,26 @@ export async function labPage(): Promise<HTMLElement> {
     h('p', { class: 'dim' }, 'Choose a failure. It happens on a platform of its own, beside this one.'),
   );
   const byCode = Map.groupBy(cases, ({ code }) => code);
-  const groups = [...byCode].map(([code, variants]) =>
-    h(
-      'div',
-      { class: 'group' },
-      h('h3', {}, h('a', { href: `#/codes/${code}` }, code)),
-      variants.map((it) =>
-        h(
-          'button',
-          {
-            type: 'button',
-            title: it.how,
-            on: { click: (event: Event) => void play(it, event.currentTarget as HTMLButtonElement, result) },
-          },
-          it.variant,
+  const groups = [...byCode]
+    .sort(([a], [b]) => a - b)
+    .map(([code, variants]) =>
+      h(
+        'div',
+        { class: 'group' },
+        h('h3', {}, h('a', { href: `#/codes/${code}` }, code)),
+        variants.map((it) =>
+          h(
+            'button',
+            {
+              type: 'button',
+              title: it.how,
+              on: { click: (event: Event) => void play(it, event.currentTarget as HTMLButtonElement, result) },
+            },
+            it.variant,
+          ),
         ),
       ),
-    ),
-  );
+    );
   return h('section', { class: 'lab' }, h('div', {}, h('h1', {}, 'Lab'), groups), result);
 }
 

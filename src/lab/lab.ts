@@ -5,6 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RequestView } from '../observe/request-view.ts';
 import { type LabCase, nameOf } from './case.ts';
 import { CASES } from './cases/index.ts';
 import { judge, type Verdict } from './judge.ts';
@@ -30,6 +31,8 @@ export interface Lab extends AsyncDisposable {
   playAll(onPlayed: (played: Played) => void): Promise<readonly Played[]>;
   /** What `selvedge why` tells of it, or why it tells nothing. */
   why(played: Played): Promise<string>;
+  /** The same for programs; null where nothing is told. */
+  view(played: Played): Promise<RequestView | null>;
   readonly worlds: ReadonlyMap<WorldName, World>;
   readonly kit: PeerKit;
   /** Ends every process and peer, and removes the files. */
@@ -186,6 +189,11 @@ class RunningLab implements Lab {
   why({ case: it, verdict }: Played): Promise<string> {
     const { data } = this.#parts.worlds.get(worldOf(it))!.process;
     return sayMain(['why', verdict.requestId, '--data', data]).catch((error: Error) => error.message);
+  }
+
+  view({ case: it, verdict }: Played): Promise<RequestView | null> {
+    const { data } = this.#parts.worlds.get(worldOf(it))!.process;
+    return runMain<RequestView>(['why', verdict.requestId, '--data', data]).catch(() => null);
   }
 
   async close(): Promise<void> {

@@ -107,6 +107,20 @@ describe('the console', { skip }, () => {
     assert.match((await site.ask('/page')).text, /^one /);
   });
 
+  test('has a button for every failure, which happens for real and is told', async () => {
+    await go('#/lab');
+    await shows(/Choose a failure/);
+    const buttons = await page.evaluate<number>('document.querySelectorAll(".lab .group button").length');
+    assert.ok(buttons > 60, `${buttons} buttons`);
+    const ofCode = `[...document.querySelectorAll('.group')].find((it) => it.innerText.startsWith('531'))`;
+    await page.evaluate(`[...${ofCode}.querySelectorAll('button')].find((it) => it.textContent === 'refused').click()`);
+    await until('the verdict', async () => /Expected 531 from global; got 531\./.test(await text()), 60_000);
+    const told = await text();
+    assert.match(told, /✓ 531 refused/);
+    assert.match(told, /upstream\.connect\.refused/);
+    assert.ok((await page.evaluate<number>('document.querySelectorAll(".waterfall .row").length')) >= 3);
+  });
+
   test('nothing of it is refused or fails in the browser, and nothing comes from elsewhere', () => {
     // A story that is not written yet is asked for again.
     const others = page.complaints.filter((complaint) => !complaint.includes('/v1/requests/'));

@@ -1,5 +1,6 @@
 /** `selvedge lab`: every failure of the platform, provoked for real on this machine, beside what the table says of it. */
 import { nearest } from '../../config/near.ts';
+import type { RequestView } from '../../control/contract.ts';
 import type { LabCase } from '../../lab/case.ts';
 import type { Lab, Played } from '../../lab/lab.ts';
 import { type CommandContext, CommandFailed, type CommandSpec, UsageError } from '../command.ts';
@@ -31,7 +32,14 @@ async function lab(context: CommandContext): Promise<number> {
   const failed = played.filter(({ verdict }) => verdict.differences.length > 0).length;
   const [only] = played;
   const human = played.length === 1 && only ? only.explained : table(played, room, failed);
-  context.print({ cases: played.map(room.playedAsJson), total: played.length, failed }, human);
+  context.print(
+    {
+      cases: played.map((one) => ({ ...room.playedAsJson(one), ...(one.view ? { story: one.view } : {}) })),
+      total: played.length,
+      failed,
+    },
+    human,
+  );
   return failed === 0 ? 0 : 1;
 }
 
@@ -62,7 +70,7 @@ function meant(wrong: string, known: readonly string[]): string {
   return near === undefined ? '' : `; did you mean '${near}'?`;
 }
 
-type Told = Played & { readonly explained: readonly string[] };
+type Told = Played & { readonly explained: readonly string[]; readonly view: RequestView | null };
 
 async function playAll(
   cases: readonly LabCase[],
@@ -77,8 +85,9 @@ async function playAll(
   const order = new Map(cases.map((it, at) => [it, at]));
   const sorted = [...all].sort((a, b) => order.get(a.case)! - order.get(b.case)!);
   const [only] = sorted;
-  const story = sorted.length === 1 && only ? await open.why(only) : '';
-  return sorted.map((played) => ({ ...played, explained: [...explain(played), '', ...story.trimEnd().split('\n')] }));
+  const [story, view] = sorted.length === 1 && only ? await Promise.all([open.why(only), open.view(only)]) : ['', null];
+  const told = story.trimEnd().split('\n');
+  return sorted.map((played) => ({ ...played, view, explained: [...explain(played), '', ...told] }));
 }
 
 function table(played: readonly Told[], { TABLE_HEAD, tableRow }: LabModule, failed: number): string[] {

@@ -9,6 +9,7 @@ import { type ControlAddress, loadToken, removeControlAddress, writeControlAddre
 import { type ControlServer, makeDataDir, startControl } from '../../control/server.ts';
 import { Traffic, type TrafficDelta } from '../../telemetry/traffic.ts';
 import { consolePages } from './console.ts';
+import { LabProcesses } from './lab-source.ts';
 import { linkScheme } from './link-tls.ts';
 import { loadLinkToken } from './link-token.ts';
 import { lockDataDir } from './lock.ts';
@@ -150,7 +151,8 @@ function edgeParts(
 }
 
 async function composeControl(config: PlatformConfig, ports: () => Ports, traffic: Traffic): Promise<ControlServer> {
-  return startControl({
+  const lab = new LabProcesses();
+  const server = await startControl({
     dataDir: config.data,
     token: await tokenOf(config),
     host: config.control.host,
@@ -163,7 +165,15 @@ async function composeControl(config: PlatformConfig, ports: () => Ports, traffi
     branding: config.branding,
     metrics: () => traffic.text(),
     pages: consolePages(),
+    lab,
   });
+  return {
+    ...server,
+    async close(graceMs) {
+      await lab.close();
+      await server.close(graceMs);
+    },
+  };
 }
 
 /** Where clients can choose, it is HTTPS that routes are written for. */
