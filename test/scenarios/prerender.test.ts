@@ -12,7 +12,8 @@ describe('prerender', () => {
   let platform: Platform;
   let origin: PathOrigin;
   before(async () => {
-    [platform, origin] = await Promise.all([startPlatform(), pathOrigin()]);
+    const config = { limits: { prerender: { requestsPerDeployment: 4, concurrency: 2 } } };
+    [platform, origin] = await Promise.all([startPlatform({ config }), pathOrigin()]);
   });
   after(async () => {
     await platform?.stop();
@@ -44,6 +45,33 @@ describe('prerender', () => {
 
     await cliHere(['purge', '--all', '--project', 'pre', '--data', platform.data]);
     await until('they are rendered anew after a full purge', () => origin.count('/pages/c') === 2);
+  });
+
+  test('stops at its limits: so many at once, so many after one deployment, and says what it left out', async () => {
+    let open = 0;
+    let most = 0;
+    const paths = ['/1', '/2', '/3', '/4', '/5', '/6'];
+    for (const path of paths)
+      origin.on(path, (_, response) => {
+        most = Math.max(most, ++open);
+        setImmediate(() => {
+          open--;
+          response.end('made');
+        });
+      });
+    const routes = `.prerender(${JSON.stringify(paths)}).match('/:path*', ({ cache, proxy }) => {
+      cache({ edge: { maxAgeSeconds: 60 } }); proxy('o'); })`;
+    await platform.deploy('many', projectFiles({ o: origin.backend }, routes));
+    await until('four are rendered', () => /prerendered 4 URLs of many-default-1, 0 failed/.test(platform.stderr));
+    assert.match(
+      platform.stderr,
+      /2 URLs of many-default-1 are not prerendered: .*prerender\.requestsPerDeployment is 4/,
+    );
+    assert.deepEqual(
+      paths.map((path) => origin.count(path)),
+      [1, 1, 1, 1, 0, 0],
+    );
+    assert.ok(most <= 2, `${most} at once`);
   });
 
   test('tells what failed', async () => {

@@ -72,13 +72,16 @@ export class Prerenderer {
       (one) => `${one.project}-${one.environment}` === environment.id && one.number === environment.deployment,
     );
     if (!ref) return;
-    const entries = (await load(ref.manifest)).routes.prerender.filter(({ path }) => path !== undefined).slice(0, most);
+    const wanted = (await load(ref.manifest)).routes.prerender.filter(({ path }) => path !== undefined);
+    const entries = wanted.slice(0, most);
+    const name = `${ref.project}-${ref.environment}-${ref.number}`;
+    const left = wanted.length - entries.length;
+    if (left > 0)
+      report(`${left} URLs of ${name} are not prerendered: the limit prerender.requestsPerDeployment is ${most}`);
     const failures: string[] = [];
     for (const host of hostsOf(environment, snapshot)) await this.#renderAll(entries, host, failures);
     if (entries.length === 0) return;
-    report(
-      `prerendered ${entries.length} URLs of ${ref.project}-${ref.environment}-${ref.number}, ${failures.length} failed`,
-    );
+    report(`prerendered ${entries.length} URLs of ${name}, ${failures.length} failed`);
     for (const failure of failures.slice(0, TOLD_FAILURES)) report(`  ${failure}`);
   }
 
