@@ -102,7 +102,7 @@ describe('project code that fails', () => {
 describe('a bundle that does not load', () => {
   test('rejects prepare and every run with 534 load-failed, and is not started over and over', async () => {
     await using stage = await computeStage();
-    const counter = `import { appendFileSync } from 'node:fs'; appendFileSync('starts', 'x');`;
+    const counter = `import { appendFileSync } from 'node:fs'; appendFileSync(process.cwd() + '.starts', 'x');`;
     const runnable = await stage.project({ 'routes.mjs': `${counter} throw new Error('bad import');` });
     const fault = await faultOf(stage.compute.prepare(runnable));
     assert.deepEqual([fault.why, fault.code, fault.evidence.message], ['compute.load-failed', 534, 'bad import']);
@@ -110,7 +110,7 @@ describe('a bundle that does not load', () => {
     const runs = Array.from({ length: 5 }, () => faultOf(stage.compute.run(callOf(runnable, { route: 'hello' }))));
     for (const again of await Promise.all(runs)) assert.equal(again.why, 'compute.load-failed');
     const { readFile } = await import('node:fs/promises');
-    assert.equal(await readFile(`${runnable.directory}/starts`, 'utf8'), 'x');
+    assert.equal(await readFile(`${runnable.directory}.starts`, 'utf8'), 'x');
   });
 
   test('tells a syntax error, a missing module, an exit and a missing Router apart', async () => {

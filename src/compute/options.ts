@@ -18,6 +18,8 @@ export interface ComputeLimits {
   readonly memoryMiB: number;
   /** Part of `memoryMiB` that is not given to the JavaScript heap. */
   readonly reservedMemoryMiB: number;
+  /** Temporary files of one worker, where it is confined. */
+  readonly tmpMiB: number;
   readonly concurrencyPerWorker: number;
   /** Response lines without the platform's own, each Set-Cookie line counted. */
   readonly headerCount: number;
@@ -49,6 +51,12 @@ export interface ComputeOptions {
   readonly headerPrefix?: string;
   /** Prefix of `…_ENVIRONMENT_NAME` and its companions. Default `SELVEDGE`. */
   readonly variablePrefix?: string;
+  /** `auto`: namespaces for each worker where the system lets its users make them. Default `auto`. */
+  readonly isolation?: 'auto' | 'none';
+  /** Directories that workers have no business in; confined ones do not see them. */
+  readonly hidden?: readonly string[];
+  /** Told what an operator should know about this machine. */
+  readonly report?: (message: string) => void;
   /** A worker is replaced after this many requests. Default: never. */
   readonly requestsPerWorker?: number;
   /** How long a request waits for a busy worker before another one is started beside it. Default 25. */

@@ -11,13 +11,14 @@ import { Agent } from 'node:http';
 import { join } from 'node:path';
 import type { Timer } from '../base/clock.ts';
 import type { Fault } from '../status/fault.ts';
+import { confined, confinedEnvironment, type Place } from './confine.ts';
 import { workerEnvironment } from './environment.ts';
 import type { LogLine } from './fault-line.ts';
 import type { FromGuest, GuestFault, GuestState, ToGuest } from './ipc.ts';
 import { WorkerLog } from './log.ts';
 import { kernelKills, residentBytes, treeBytes } from './memory.ts';
 import { endFault, type KillReason, type WorkerEnd } from './outcome.ts';
-import { killGroup, spawnGuest } from './process.ts';
+import { type GuestPlace, killGroup, spawnGuest } from './process.ts';
 import type { Room } from './room.ts';
 import { sampleStack } from './sample.ts';
 import { readGuestState } from './state.ts';
@@ -210,18 +211,19 @@ export class Worker {
       mkdirSync(join(this.#directory, 't'), { recursive: true, mode: 0o700 });
       if (runnable.app) this.port = await this.#room.ports.take();
       await this.#room.broker.listening;
+      const confines = await this.#room.confines;
       if (this.#killed) this.#end(null, null);
-      else this.#spawn();
+      else this.#spawn(confines);
     } catch (error) {
       this.#spawnError = error as Error;
       this.#end(null, null);
     }
   }
 
-  #spawn(): void {
+  #spawn(confines: boolean): void {
     const { limits, clock, loadMs } = this.#room;
     this.#cgroupKillsBefore = kernelKills();
-    const child = spawnGuest(this.runnable.directory, limits, this.#environment());
+    const child = spawnGuest(this.#place(confines), limits);
     this.#child = child;
     if (child.pid !== undefined) this.#room.reaper.watch(child.pid);
     child.once('error', (error) => {
@@ -245,10 +247,18 @@ export class Worker {
     this.kill('load-timeout');
   }
 
-  #environment(): Record<string, string> {
-    const { variablePrefix, compileCache } = this.#room;
+  #place(confines: boolean): GuestPlace {
+    const { variablePrefix, limits, hidden, brokerDirectory } = this.#room;
+    const bundle = this.runnable.directory;
     const temporary = join(this.#directory, 't');
-    return workerEnvironment(this.runnable, { temporary, port: this.port, variablePrefix, compileCache });
+    const compileCache = this.#room.compileCacheOf(this.runnable.owner ?? this.runnable.id);
+    const env = workerEnvironment(this.runnable, { temporary, port: this.port, variablePrefix, compileCache });
+    if (!confines) return { cwd: bundle, env };
+    const place: Place = {
+      ...{ bundle, directory: this.#directory, compileCache, brokerDirectory, temporary },
+      ...{ temporaryMiB: limits.tmpMiB, hidden },
+    };
+    return { cwd: '/', env: confinedEnvironment(env), confine: (command) => confined(place, command) };
   }
 
   #onMessage(message: FromGuest): void {

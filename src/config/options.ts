@@ -111,6 +111,11 @@ const TREE: OptionTree<FileConfig> = {
     ),
     prewarm: option(kind.number({ max: 1_000 }), 1, 'Workers started ahead of traffic for each active deployment.'),
     idleMs: option(kind.milliseconds(), 300_000, 'A worker without a request for this long is ended.'),
+    isolation: option(
+      kind.oneOf('auto', 'none'),
+      'auto',
+      'Namespaces for each worker, where the system lets its users make them: read-only bundle, bounded temporary files, no sight of the data directory.',
+    ),
     requestsPerWorker: option(
       kind.number({ min: 1, off: Number.POSITIVE_INFINITY }),
       Number.POSITIVE_INFINITY,

@@ -59,6 +59,7 @@ export interface PlatformConfig {
     readonly idleMs: number;
     /** A worker is replaced after this many requests. */
     readonly requestsPerWorker: number;
+    readonly isolation: 'auto' | 'none';
   };
   readonly cache: {
     /** False: nothing is stored, neither at the edge nor at the global POP. */

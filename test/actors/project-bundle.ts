@@ -28,6 +28,7 @@ export const SMALL_LIMITS: ComputeLimits = {
   responseBytes: 1_000_000,
   memoryMiB: 512,
   reservedMemoryMiB: 50,
+  tmpMiB: 8,
   concurrencyPerWorker: 1,
   headerCount: 70,
   headerBytes: 65_536,

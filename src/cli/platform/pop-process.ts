@@ -70,7 +70,7 @@ async function startPop(spec: PopSpec): Promise<RunningPop> {
   const report: Report = (message, error) =>
     console.error(`${spec.processName}: ${message}`, ...(error === undefined ? [] : [error]));
   const logs = openLogs(spec, report);
-  const compute = spec.compute ? composeCompute(spec, logs.server) : null;
+  const compute = spec.compute ? composeCompute(spec, logs.server, report) : null;
   const traffic = sentTraffic();
   const blobs = await openBlobStore(join(config.data, 'blobs'), systemClock);
   const source = createBlobSource({ blobs, address: async () => spec.control });
@@ -252,7 +252,7 @@ function composeCache({ config, role }: PopSpec, disk: DiskTier | undefined, rep
   });
 }
 
-function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
+function composeCompute({ config }: PopSpec, log: ServerLog, report: Report): Compute {
   const { limits, compute, branding, codes } = config;
   return createCompute({
     clock: systemClock,
@@ -266,6 +266,7 @@ function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
       responseBytes: limits['compute.responseBytes'],
       memoryMiB: limits['compute.memoryMiB'],
       reservedMemoryMiB: limits['compute.reservedMemoryMiB'],
+      tmpMiB: limits['compute.tmpMiB'],
       concurrencyPerWorker: limits['compute.concurrencyPerWorker'],
       headerCount: limits['response.headerCount'],
       headerBytes: limits['response.headerBytes'],
@@ -276,6 +277,9 @@ function composeCompute({ config }: PopSpec, log: ServerLog): Compute {
     prewarm: compute.prewarm,
     idleMs: compute.idleMs,
     requestsPerWorker: compute.requestsPerWorker,
+    isolation: compute.isolation,
+    hidden: [config.data],
+    report,
     // Not in the data directory: sockets lie in it, whose paths must be short.
     runDir: tmpdir(),
     onLog: (line) => log.write(line),
