@@ -77,7 +77,7 @@ describe('code that answers wrongly', () => {
       .match('/leave', ({ compute }) => compute.fetch((request) => new Promise((resolve) => { console.log('started'); request.signal.addEventListener('abort', () => { console.log('nobody waits'); resolve(new Response('')); }); })))
       .match('/ship', ({ compute }) => compute(async (req, res) => { res.body = await ship({ id: 7 }, '${silent.port}'); }))
       .match('/total', ({ compute }) => compute((req, res) => { res.body = String(total()); }))
-      .match('/small-buffers', ({ compute }) => compute(() => { const all = []; for (;;) all.push(Buffer.from('x'.repeat(200))); }))
+      .match('/buffers', ({ compute }) => compute(() => { const all = []; for (;;) all.push(Buffer.alloc(65536, 1)); }))
       .match('/app/:path*', ({ renderWithApp }) => renderWithApp())`;
     const files = projectFiles({}, routes, {
       before: `import { ship, total } from './src/orders.ts';`,
@@ -117,7 +117,7 @@ describe('code that answers wrongly', () => {
     ['/exit-0', project(534, 'connection_terminated', 'compute.exited', 'exit code=0')],
     ['/fetch-declared', project(532, 'http_response_body_size', 'compute.body-bytes')],
     ['/app/declared', project(532, 'http_response_body_size', 'compute.body-bytes')],
-    ['/small-buffers', project(540, 'connection_terminated', 'compute.memory', 'oom')],
+    ['/buffers', project(540, 'connection_terminated', 'compute.memory', 'oom')],
   ];
   for (const [path, expected] of CASES)
     test(`${path} is ${expected.code} ${expected.fault}, and the next request is served`, async () => {
