@@ -119,6 +119,19 @@ export class LogFile {
     await this.#writing;
   }
 
+  /** Rotates and removes what is due, though nothing is written. Never rejects. */
+  async tidy(): Promise<void> {
+    while (this.#writing) await this.#writing;
+    if (this.#closed) return;
+    this.#writing = this.#prepareFile()
+      .then(() => this.#removeOld())
+      .catch(() => {})
+      .finally(() => {
+        this.#writing = undefined;
+      });
+    await this.#writing;
+  }
+
   /** Writes what is waiting and closes the file. Lines that come later are dropped. */
   async close(): Promise<void> {
     this.#closed = true;

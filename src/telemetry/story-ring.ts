@@ -3,6 +3,7 @@
  * ordinary traffic never pushes out what somebody will ask for. Several processes write them; both are bounded in
  * bytes and age, and memory is bounded by what may wait for the disk.
  */
+import { type Clock, systemClock, type Timer } from '../base/clock.ts';
 import { isFailure, type Story } from '../observe/story.ts';
 import { LogFile, type LogFileOptions, type LogFileStats } from './log-file.ts';
 
@@ -19,6 +20,7 @@ export interface StoryRingOptions
 
 /** A ring is so many files: that is how much of it goes at once. */
 const FILES = 16;
+const LEAST_TIDY_MS = 60_000;
 const LEAST_FILE_BYTES = 16 * 1024;
 const MOST_FILE_BYTES = 16 * 1024 * 1024;
 const MOST_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -28,6 +30,7 @@ const MOST_STORY_BYTES = 64 * 1024;
 export class StoryRing {
   readonly #files: Readonly<Record<StoryBase, LogFile>>;
   readonly #mostBytes: number;
+  #timer: Timer | undefined;
 
   constructor({ bytes, retentionHours, bufferBytes = MOST_BUFFER_BYTES, ...options }: StoryRingOptions) {
     const ringBytes = bytes / STORY_BASES.length;
@@ -44,6 +47,7 @@ export class StoryRing {
       failed: new LogFile({ ...shared, base: 'failed' }),
       passed: new LogFile({ ...shared, base: 'passed' }),
     };
+    this.#tidyEvery(Math.max(LEAST_TIDY_MS, shared.fileMinutes * 60_000), options.clock ?? systemClock);
     this.#mostBytes = Math.min(MOST_STORY_BYTES, shared.bufferBytes / 2);
   }
 
@@ -63,7 +67,16 @@ export class StoryRing {
     await Promise.all(STORY_BASES.map((base) => this.#files[base].flush()));
   }
 
+  /** What is too old goes also where nothing new comes. */
+  #tidyEvery(delayMs: number, clock: Clock): void {
+    this.#timer = clock.setTimer(delayMs, () => {
+      for (const base of STORY_BASES) void this.#files[base].tidy();
+      this.#tidyEvery(delayMs, clock);
+    });
+  }
+
   async close(): Promise<void> {
+    this.#timer?.cancel();
     await Promise.all(STORY_BASES.map((base) => this.#files[base].close()));
   }
 }

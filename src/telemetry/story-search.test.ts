@@ -1,10 +1,11 @@
 /** Rings and searches on real files. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { ManualClock } from '../../test/actors/manual-clock.ts';
+import { until } from '../../test/actors/until.ts';
 import { STORY_FORMAT, type Story } from '../observe/story.ts';
 import { linesBackward, linesWith } from './search.ts';
 import { StoryRing } from './story-ring.ts';
@@ -118,6 +119,26 @@ test('stories that are older than they are kept are not told, though their file 
   assert.equal((await searchOf(2).stories('old', never)).length, 1);
   assert.equal((await searchOf(1).stories('old', never)).length, 0);
   assert.equal(await searchOf(1).oldestMs(never), null);
+});
+
+test('what is too old is removed also where nothing new is written', async () => {
+  const ring = ringOf(1_000_000, 2);
+  ring.write(story('old'));
+  await ring.flush();
+  const folder = join(home, 'why');
+  const bytes = (): number => readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  assert.ok(bytes() > 0);
+  const past = new Date(clock.nowMs() - 3 * 3_600_000);
+  await until('the file to be rotated', () => {
+    clock.advance(10 * 60_000);
+    return readdirSync(folder).some((name) => name.startsWith('passed-'));
+  });
+  for (const name of readdirSync(folder)) utimesSync(join(folder, name), past, past);
+  await until('the old file to be gone', () => {
+    clock.advance(10 * 60_000);
+    return bytes() === 0;
+  });
+  await ring.close();
 });
 
 test('the newest failures come first, those of outermost hops only, and codes narrow them', async () => {

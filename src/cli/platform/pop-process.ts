@@ -248,7 +248,7 @@ function composeCache({ config, role }: PopSpec, disk: DiskTier | undefined, rep
     hitForPassSeconds: config.limits['cache.hitForPassSeconds'],
     nextHopTtlMs: linkTtlMs,
     onRefreshFault: (fault, request) =>
-      report(`refresh of a stored response failed (request ${request.requestId})`, fault),
+      report(`refresh of a stored response failed (selvedge why ${request.requestId})`, fault),
   });
 }
 
