@@ -2,10 +2,19 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BUCKETS, Traffic } from './traffic.ts';
 
-const good = { eid: 'shop-default', code: '200', cs: 'ok', clv: 1, s_rq: 100, s_rs: 2_000, done: true } as const;
+const good = {
+  eid: 'shop-default',
+  code: '200',
+  cs: 'ok',
+  ckh: 'a1',
+  clv: 1,
+  s_rq: 100,
+  s_rs: 2_000,
+  done: true,
+} as const;
 const failed = {
   ...{ eid: 'shop-default', code: '533', xcode: '533', fault: 'upstream.tls.certificate', hop: 'global' },
-  ...{ act: 'upstream', cs: 'ok', clv: 0, s_rq: 100, s_rs: 900, done: true },
+  ...{ act: 'upstream', cs: 'ok', ckh: 'a1', clv: 0, s_rq: 100, s_rs: 900, done: true },
 } as const;
 const value = (text: string, line: string): number | undefined => {
   const found = text.split('\n').find((it) => it.startsWith(`${line} `));

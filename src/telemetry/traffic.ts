@@ -191,9 +191,9 @@ export class TrafficMeter {
 const emptySeries = (): Record<TrafficMetric, Series> =>
   Object.fromEntries(METRIC_NAMES.map((name) => [name, new Map()])) as Record<TrafficMetric, Series>;
 
-function cacheOf({ cs, clv }: Partial<AccessRecord>): string {
+function cacheOf({ ckh, clv }: Partial<AccessRecord>): string {
   if (clv === 1 || clv === 2) return `l${clv}`;
-  return cs === undefined ? 'none' : 'miss';
+  return ckh === undefined ? 'none' : 'miss';
 }
 
 function failureLabels({ xcode = '', fault = '', hop = '', act = '' }: Partial<AccessRecord>): string[] {
