@@ -11,7 +11,7 @@ const NOT_REPEATED =
   /^(?:host|connection|keep-alive|content-length|transfer-encoding|upgrade|upgrade-insecure-requests|expect|te|trailer|proxy-connection|x-request-id|priority|dnt|sec-.*)$/i;
 /** Added on the way to an upstream: marks of the way, and what the platform tells of the client. */
 const OF_THE_WAY =
-  /^(?:via|cdn-loop|forwarded|x-forwarded-(?:for|host|proto)|x-\w+-(?:client-ip|destination|protocol|device|vendor|browser|device-is-bot|version|matched-routes|original-qs|preload))$/i;
+  /^(?:via|cdn-loop|forwarded|traceparent|tracestate|x-forwarded-(?:for|host|proto)|x-\w+-(?:client-ip|destination|protocol|device|vendor|browser|device-is-bot|version|matched-routes|original-qs|preload))$/i;
 
 /** The request as the client sent it. */
 export function clientCommand({ request, client }: Story): string {
