@@ -12,9 +12,13 @@ const read = (path: string): string => {
   }
 };
 
-/** Bytes of one process, 0 when unknown. */
-export const residentBytes = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;
+const residentPages = (pid: number): number => Number(read(`/proc/${pid}/statm`).split(' ')[1] ?? 0);
+
+/** A power of two that Node does not tell: what it says of itself in bytes, the system says in pages. */
+const PAGE_BYTES = 2 ** Math.round(Math.log2(process.memoryUsage.rss() / Math.max(1, residentPages(process.pid))));
+
+/** Bytes of one process, 0 when unknown. Half the cost of `status`, which says the same in words. */
+export const residentBytes = (pid: number): number => residentPages(pid) * PAGE_BYTES;
 
 /** A process and everything below it. */
 export function treeBytes(pid: number): number {

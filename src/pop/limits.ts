@@ -29,6 +29,7 @@ const OF_WORKERS = {
   responseBytes: 'compute.responseBytes',
   memoryMiB: 'compute.memoryMiB',
   reservedMemoryMiB: 'compute.reservedMemoryMiB',
+  tmpMiB: 'compute.tmpMiB',
   concurrencyPerWorker: 'compute.concurrencyPerWorker',
   headerCount: 'response.headerCount',
   headerBytes: 'response.headerBytes',
