@@ -72,8 +72,12 @@ const TREE: OptionTree<FileConfig> = {
     ),
     role: option(kind.oneOf('all', 'edge', 'global', 'compute', 'control'), 'all', 'What this machine does.'),
     global: none(kind.url('https', 'http'), 'Link address of the global POP. Needed with role edge.'),
-    // One until the processes of a POP share a store: what one of them has stored would be a miss in the others.
-    processes: option(kind.number({ min: 1, max: 1_024 }), 1, 'Edge processes that share the client port.'),
+    processes: option(
+      kind.number({ min: 1, max: 1_024 }),
+      () => availableParallelism(),
+      'Edge processes that share the client port and the disk tier of the cache.',
+      { defaultText: 'one per core' },
+    ),
     linkToken: none(
       kind.text('at least 16 visible ASCII characters', /^[\x21-\x7e]{16,512}$/),
       'Secret that edges prove themselves to the global POP with. The same on both sides.',

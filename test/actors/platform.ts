@@ -79,6 +79,8 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 const FAST: Readonly<Record<string, unknown>> = {
   listen: { host: '127.0.0.1' },
+  // what one edge process does; stories about several say how many
+  pop: { processes: 1 },
   log: { flushMs: 10 },
   limits: { drainMs: 2_000 },
 };

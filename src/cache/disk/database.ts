@@ -88,7 +88,9 @@ export const isDamage = (error: unknown): boolean =>
 function openNumber(folder: string, number: number): StoreFile {
   const path = join(folder, String(number));
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  const root = open<Buffer, string>({ path, encoding: 'binary', maxDbs: 6, pageSize: PAGE_BYTES });
+  // Batches are our own. LMDB's would reject a promise that nobody can have when a commit fails.
+  const own = { eventTurnBatching: false };
+  const root = open<Buffer, string>({ path, encoding: 'binary', maxDbs: 6, pageSize: PAGE_BYTES, ...own });
   const binaryKeys = { encoding: 'binary', keyEncoding: 'binary' } as const;
   return {
     ...{ number, folder: path, root },

@@ -40,6 +40,8 @@ const SLACK = 0.02;
 const MOST_ROUNDS = 100;
 const CHORES_MS = 1_000;
 const REPORT_EVERY_MS = 60_000;
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 60_000;
 
 interface Pending {
   /** Null: to be deleted. */
@@ -62,6 +64,9 @@ export class DiskTier {
   #isSynced = false;
   #isClosed = false;
   #patrolled = 0;
+  /** A disk that did not take the last commit is left alone for a while. */
+  #pausedUntilMs = Number.NEGATIVE_INFINITY;
+  #pauseMs = FIRST_PAUSE_MS;
   #reportedMs = Number.NEGATIVE_INFINITY;
   /** Whether a process uses what lies under the key, so that it is not the next to go. */
   isUsed: (key: string) => boolean = () => false;
@@ -112,14 +117,13 @@ export class DiskTier {
 
   /** Resolves when they outlive the process; rejects when they do not. `all` gives the whole table. */
   async keepPurges(purges: readonly Purge[], upTo: number, all: () => Iterable<Purge>): Promise<void> {
-    const { root, purges: table, counters } = this.#store;
-    await root.transaction(() => {
-      for (const purge of purges) putPurge(this.#store, purge);
-      if (entriesOf(table) > MOST_PURGE_ROWS) {
-        table.clearSync();
-        for (const purge of all()) putPurge(this.#store, purge);
+    await this.#commit((store) => {
+      for (const purge of purges) putPurge(store, purge);
+      if (entriesOf(store.purges) > MOST_PURGE_ROWS) {
+        store.purges.clearSync();
+        for (const purge of all()) putPurge(store, purge);
       }
-      void counters.put('purged', numberBytes(upTo));
+      void store.counters.put('purged', numberBytes(upTo));
     });
   }
 
@@ -200,8 +204,8 @@ export class DiskTier {
   #enqueue(key: string, pending: Pending): boolean {
     const before = this.#pending.get(key);
     const bytes = this.#pendingBytes - (before?.bytes ?? 0) + pending.bytes;
-    if (this.#isClosed || (pending.kept && (bytes > MOST_PENDING_BYTES || this.#pending.size >= MOST_PENDING)))
-      return false;
+    if (this.#isClosed || this.#options.clock.monotonicMs() < this.#pausedUntilMs) return false;
+    if (pending.kept && (bytes > MOST_PENDING_BYTES || this.#pending.size >= MOST_PENDING)) return false;
     this.#pending.delete(key);
     this.#pending.set(key, pending);
     this.#pendingBytes = bytes;
@@ -267,6 +271,7 @@ export class DiskTier {
           batch.map(([key]) => key),
         );
     });
+    this.#pauseMs = FIRST_PAUSE_MS;
     for (const name of obsolete) await this.#files.remove(name);
   }
 
@@ -287,9 +292,9 @@ export class DiskTier {
   }
 
   /** All of it or nothing, even when this process is killed in between. */
-  #commit(change: (store: StoreFile) => void): Promise<void> {
+  async #commit(change: (store: StoreFile) => void): Promise<void> {
     const store = this.#store;
-    return store.root.transaction(() => change(store));
+    await store.root.transaction(() => change(store)).catch(async (error) => Promise.reject(await causeOf(error)));
   }
 
   #note(store: StoreFile, keys: readonly string[]): void {
@@ -359,6 +364,8 @@ export class DiskTier {
       this.#reopen();
       return;
     }
+    this.#pausedUntilMs = clock.monotonicMs() + this.#pauseMs;
+    this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
     if (clock.monotonicMs() - this.#reportedMs < REPORT_EVERY_MS) return;
     this.#reportedMs = clock.monotonicMs();
     report(`responses cannot be stored on the disk (${message})`);
@@ -388,6 +395,16 @@ const NOTHING: readonly string[] = [];
 const MOST_PURGE_ROWS = 100_000;
 
 export const hashOf = (key: string): Buffer => hash('sha256', key, 'buffer').subarray(0, 16);
+
+/** What stopped a commit comes a moment after the word that it was stopped. */
+async function causeOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { readonly commitError?: Promise<never> };
+  if (!commitError) return error;
+  const late = new Promise((resolve) => setTimeout(resolve, CAUSE_MS, error).unref());
+  return Promise.race([commitError.catch((cause: unknown) => cause), late]);
+}
+
+const CAUSE_MS = 1_000;
 
 function numberBytes(number: number): Buffer {
   const bytes = Buffer.alloc(8);

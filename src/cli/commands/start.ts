@@ -114,7 +114,7 @@ export const START: CommandSpec = {
     { flags: '--http-port <port>', description: 'port for clients, 0 picks a free one (default 8080)' },
     { flags: '--control-port <port>', description: 'port of the Control API, 0 picks a free one (default 8079)' },
     { flags: '--role <role>', description: 'all, edge, global or control (default all)' },
-    { flags: '--workers <n>', description: 'edge processes that share the client port (default 1)' },
+    { flags: '--workers <n>', description: 'edge processes that share the client port (default: one per core)' },
     { flags: '--set <path=value...>', description: 'one member of the configuration, wins over the file' },
     { flags: '--example', description: 'also deploy the example project and run its origin' },
   ],

@@ -9,6 +9,7 @@ import { type ControlAddress, loadToken, removeControlAddress, writeControlAddre
 import { type ControlServer, makeDataDir, startControl } from '../../control/server.ts';
 import { Traffic, type TrafficDelta } from '../../telemetry/traffic.ts';
 import { consolePages } from './console.ts';
+import { refuseTaken } from './free-port.ts';
 import { LabProcesses } from './lab-source.ts';
 import { linkScheme } from './link-tls.ts';
 import { loadLinkToken } from './link-token.ts';
@@ -95,6 +96,8 @@ async function start(
     link = `${linkScheme(config)}://${config.listen.linkHost}:${port}`;
     ownSockets.push({ host: config.listen.linkHost, port });
   }
+  if (edges.length > 1)
+    for (const port of [config.listen.port, config.listen.tlsPort]) await refuseTaken(config.listen.host, port);
   edgeSpec.resolve({ ...base, ...edgeParts(config, link) });
   for (const edge of edges) ports = await edge.ready;
   if (control) await writeControlAddress(config.data, address);
