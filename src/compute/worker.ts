@@ -39,6 +39,8 @@ export interface WorkerRun {
   report?: GuestFault;
 }
 
+const ENDING_SHARE = 10;
+
 export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended';
 
 export class Worker {
@@ -179,12 +181,14 @@ export class Worker {
 
   /**
    * Null once the guest shows that it lives, or the time is up. Reports come on the same pipe before the sign of
-   * life; the end of an app command may not, so there only time tells.
+   * life; the end of an app command may not, so there only time tells. On a busy machine a process takes its time to
+   * end, so one that could show that it lives and does not is waited for longer.
    */
   async #stillAlive(withinMs: number): Promise<null> {
     const { promise, resolve } = Promise.withResolvers<null>();
-    const timer = this.#room.clock.setTimer(withinMs, () => resolve(null));
-    if (this.runnable.app?.kind !== 'command') void this.inquire().alive.then(() => resolve(null));
+    const isCommand = this.runnable.app?.kind === 'command';
+    const timer = this.#room.clock.setTimer(isCommand ? withinMs : withinMs * ENDING_SHARE, () => resolve(null));
+    if (!isCommand) void this.inquire().alive.then(() => resolve(null));
     return promise.finally(() => timer.cancel());
   }
 

@@ -11,7 +11,26 @@ import type { Scene } from './scene.ts';
 import type { Seen } from './seen.ts';
 import type { WorldName } from './worlds.ts';
 
-export interface LabCase {
+/** What a project of the lab is made of: one route, and what it leads to. */
+export interface LabPart {
+  /** The upstream that the case's route proxies to. */
+  readonly backend?: (kit: PeerKit, self: PlatformProcess) => Backend | Promise<Backend>;
+  /** Project code that the case's route runs: a handler as source text. */
+  readonly handler?: string;
+  /** The same for a Node server: a request listener as source text. Cases of one project share the server. */
+  readonly app?: string;
+  /** The route's callback as source text, where a backend or a handler alone does not say it. */
+  readonly route?: string;
+  /** Further calls on the router, as source text. */
+  readonly chain?: string;
+  /** What else the routes file of its project says, outside the router. */
+  readonly module?: string;
+  readonly files?: Readonly<Record<string, string>>;
+  /** Default `lab`. */
+  readonly project?: string;
+}
+
+export interface LabCase extends LabPart {
   readonly cause: Cause;
   /** Unique within its code: what `--variant` names. */
   readonly variant: string;
@@ -32,22 +51,6 @@ export interface LabCase {
   readonly alone?: true;
   /** Afterwards the world is of no use any more. */
   readonly ends?: true;
-  // What it adds to its world.
-  /** The upstream that the case's route proxies to. */
-  readonly backend?: (kit: PeerKit, self: PlatformProcess) => Backend | Promise<Backend>;
-  /** Project code that the case's route runs: a handler as source text. */
-  readonly handler?: string;
-  /** The same for a Node server: a request listener as source text. Cases of one project share the server. */
-  readonly app?: string;
-  /** The route's callback as source text, where a backend or a handler alone does not say it. */
-  readonly route?: string;
-  /** Further calls on the router, as source text. */
-  readonly chain?: string;
-  /** What else the routes file of its project says, outside the router. */
-  readonly module?: string;
-  readonly files?: Readonly<Record<string, string>>;
-  /** Default `lab`. */
-  readonly project?: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** What the client does; default: it asks for the path of the case. */
@@ -70,6 +73,11 @@ export function expectedOf({ cause, hop, acts, details }: LabCase): Expected {
   const own = 'details' in row ? (row.details ?? '') : '';
   const { code, phase, error } = row;
   return { code, cause, phase, error, acts: acts ?? row.acts, hop, details: details ?? own };
+}
+
+/** A part with the name that its path and its backend have. */
+export interface NamedPart extends LabPart {
+  readonly name: string;
 }
 
 export const codeOf = ({ cause }: Pick<LabCase, 'cause'>): number => CAUSES[cause].code;

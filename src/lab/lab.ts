@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RequestView } from '../observe/request-view.ts';
-import { type LabCase, nameOf } from './case.ts';
+import { type LabCase, type NamedPart, nameOf } from './case.ts';
 import { CASES } from './cases/index.ts';
 import { judge, type Verdict } from './judge.ts';
 import { PeerKit } from './kit.ts';
@@ -25,8 +25,8 @@ export interface Played {
 }
 
 export interface Lab extends AsyncDisposable {
-  /** Plays one case. Never rejects: what goes wrong is a difference. */
-  play(it: LabCase): Promise<Played>;
+  /** Plays one case, under a path below its own if told. Never rejects: what goes wrong is a difference. */
+  play(it: LabCase, below?: string): Promise<Played>;
   /** Plays all cases of the lab, in any order; results come as they are there. */
   playAll(onPlayed: (played: Played) => void): Promise<readonly Played[]>;
   /** What `selvedge why` tells of it, or why it tells nothing. */
@@ -42,6 +42,10 @@ export interface Lab extends AsyncDisposable {
 export interface LabOptions {
   /** Default: all. */
   readonly cases?: readonly LabCase[];
+  /** Further routes of the world `main`, for who asks for them himself. */
+  readonly parts?: readonly NamedPart[];
+  /** The times of the world `main` are this much longer. Default 1. */
+  readonly patience?: number;
   /** Told before anything is started, so that it can be ended at any time. */
   readonly onOpening?: (lab: Lab) => void;
 }
@@ -52,11 +56,18 @@ const AT_ONCE = 6;
 export const worldOf = ({ world = 'main' }: LabCase): WorldName => world;
 
 /** Rejects when a world does not start; then nothing is left running. */
-export async function openLab({ cases = CASES, onOpening = () => {} }: LabOptions = {}): Promise<Lab> {
+export async function openLab({
+  cases = CASES,
+  parts: further = [],
+  patience = 1,
+  onOpening = () => {},
+}: LabOptions = {}): Promise<Lab> {
   const home = await mkdtemp(join(tmpdir(), 'sv-lab-'));
   const kit = await PeerKit.open();
   const parts: Parts = {
     home,
+    further,
+    patience,
     kit,
     link: await LinkPeer.open(kit.certificates),
     starting: new Map(),
@@ -78,6 +89,8 @@ export async function openLab({ cases = CASES, onOpening = () => {} }: LabOption
 
 interface Parts {
   readonly home: string;
+  readonly further: readonly NamedPart[];
+  readonly patience: number;
   readonly kit: PeerKit;
   readonly link: LinkPeer;
   readonly starting: Map<WorldName, Promise<PlatformProcess>>;
@@ -91,7 +104,8 @@ async function writeCertificates(home: string, { ca, good }: PeerKit['certificat
 }
 
 async function openWorld(name: WorldName, cases: readonly LabCase[], parts: Parts): Promise<void> {
-  const own = cases.filter((it) => worldOf(it) === name);
+  const own: NamedPart[] = cases.filter((it) => worldOf(it) === name).map((it) => ({ ...it, name: nameOf(it) }));
+  if (name === 'main') own.push(...parts.further);
   const process = await startWorld(name, parts);
   const projects = await composeProjects(own, parts.kit, process);
   if (name === 'main' && process.link) parts.link.globalPort = Number(new URL(process.link).port);
@@ -108,8 +122,8 @@ async function openWorld(name: WorldName, cases: readonly LabCase[], parts: Part
 function startWorld(name: WorldName, parts: Parts): Promise<PlatformProcess> {
   const known = parts.starting.get(name);
   if (known) return known;
-  const { home, kit, link } = parts;
-  const starting = WORLDS[name].start({ home, kit, link, main: () => startWorld('main', parts) }, name);
+  const { home, kit, link, patience } = parts;
+  const starting = WORLDS[name].start({ home, kit, link, patience, main: () => startWorld('main', parts) }, name);
   parts.starting.set(name, starting);
   return starting;
 }
@@ -148,10 +162,10 @@ class RunningLab implements Lab {
     return this.#parts.kit;
   }
 
-  async play(it: LabCase): Promise<Played> {
+  async play(it: LabCase, below?: string): Promise<Played> {
     const { worlds, kit, link } = this.#parts;
     const world = worlds.get(worldOf(it))!;
-    const scene = new Scene(it, { world, kit, link, worlds: (name) => worlds.get(name)! });
+    const scene = new Scene(it, { world, kit, link, worlds: (name) => worlds.get(name)! }, below);
     try {
       const seen = await (it.provoke ?? ((played) => played.ask()))(scene);
       // What was refused before it could be read has an id of the platform's.

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface PlatformProcess {
+  readonly pid: number;
   /** Port for clients. */
   readonly port: number;
   readonly control: string | null;
@@ -35,6 +36,7 @@ export async function startPlatformProcess(request: PlatformRequest): Promise<Pl
   const child = await spawnPlatform(request);
   const ready = await firstLine(child);
   return {
+    pid: child.pid!,
     port: Number(new URL(ready.http ?? 'http://none:0').port),
     control: ready.control,
     token: ready.token,

@@ -1,17 +1,17 @@
 /** The projects that a world serves: backends and routes of its cases, composed into the files of ordinary projects. */
 import type { Backend } from '../router/table.ts';
-import { type LabCase, nameOf } from './case.ts';
+import type { LabPart, NamedPart } from './case.ts';
 import type { PeerKit } from './kit.ts';
 import type { PlatformProcess } from './platform-process.ts';
 
 /** Files of one project. */
 export type ProjectFiles = Readonly<Record<string, string>>;
 
-export const projectOf = ({ project = 'lab' }: LabCase): string => project;
+export const projectOf = ({ project = 'lab' }: LabPart): string => project;
 
 /** Project name → files; the peers that the cases need are opened on the way. */
 export async function composeProjects(
-  cases: readonly LabCase[],
+  cases: readonly NamedPart[],
   kit: PeerKit,
   self: PlatformProcess,
 ): Promise<ReadonlyMap<string, ProjectFiles>> {
@@ -25,7 +25,7 @@ export async function composeProjects(
 
 async function compose(
   name: string,
-  cases: readonly LabCase[],
+  cases: readonly NamedPart[],
   kit: PeerKit,
   self: PlatformProcess,
 ): Promise<ProjectFiles> {
@@ -55,23 +55,24 @@ async function compose(
 }
 
 /** A Node server of the project's own, with a listener for each path. */
-function serverText(cases: readonly LabCase[]): string {
-  const listeners = cases.map((one) => `  '/${nameOf(one)}': ${one.app},`);
+function serverText(cases: readonly NamedPart[]): string {
+  const listeners = cases.map((one) => `  '/${one.name}': ${one.app},`);
   return [
     `import { createServer } from 'node:http';`,
     'const listeners = {',
     ...listeners,
     '};',
     `const idle = (request, response) => response.end('server');`,
-    'createServer((request, response) => (listeners[request.url] ?? idle)(request, response)).listen(process.env.PORT);',
+    'const find = (url) => Object.entries(listeners).find(([path]) => url.startsWith(path))?.[1] ?? idle;',
+    'createServer((request, response) => find(request.url)(request, response)).listen(process.env.PORT);',
     '',
   ].join('\n');
 }
 
-export const backendName = (it: LabCase): string => nameOf(it).replace('/', '-');
+export const backendName = (it: NamedPart): string => it.name.replace('/', '-');
 
-function routeText(it: LabCase, backend: Backend | undefined): string {
-  const path = `/${nameOf(it)}`;
+function routeText(it: NamedPart, backend: Backend | undefined): string {
+  const path = `/${it.name}`;
   if (it.route) return `.match('${path}/:rest*', ${filled(it, backend)})`;
   if (it.handler) return `.match('${path}/:rest*', ({ compute }) => compute(${it.handler}))`;
   if (it.app) return `.match('${path}/:rest*', ({ renderWithApp }) => renderWithApp())`;
@@ -79,7 +80,7 @@ function routeText(it: LabCase, backend: Backend | undefined): string {
 }
 
 /** `BACKEND` is the name of the case's backend, `BACKEND_URL` its address. */
-function filled(it: LabCase, backend: Backend | undefined): string {
+function filled(it: NamedPart, backend: Backend | undefined): string {
   const { scheme = 'http', domainOrIp, port } = backend ?? { domainOrIp: '', port: 0 };
   return it
     .route!.replaceAll('BACKEND_URL', `${scheme}://${domainOrIp}:${port}/`)

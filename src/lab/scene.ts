@@ -24,7 +24,11 @@ export class Scene {
   readonly requestId: string;
   readonly #worlds: (name: WorldName) => World;
 
-  constructor(it: LabCase, parts: SceneParts) {
+  readonly #below: string;
+
+  /** `below`: the case is played under this path below its own, so that nobody shares its answer. */
+  constructor(it: LabCase, parts: SceneParts, below = '') {
+    this.#below = below;
     this.case = it;
     this.world = parts.world;
     this.kit = parts.kit;
@@ -43,7 +47,7 @@ export class Scene {
   }
 
   get path(): string {
-    return `/${nameOf(this.case)}`;
+    return `/${nameOf(this.case)}${this.#below}`;
   }
 
   other(name: WorldName): World {

@@ -26,6 +26,7 @@ export interface WorldNeeds {
   readonly home: string;
   readonly kit: PeerKit;
   readonly link: LinkPeer;
+  readonly patience: number;
   /** The world that an edge of its own belongs to. */
   readonly main: () => Promise<PlatformProcess>;
 }
@@ -77,6 +78,15 @@ export const LAB_LIMITS = {
   },
 };
 
+/** The same with every time this much longer. */
+function patient<Tree extends object>(limits: Tree, factor: number): Tree {
+  const entries = Object.entries(limits).map(([name, value]) => {
+    if (typeof value === 'object') return [name, patient(value as object, factor)];
+    return [name, name.endsWith('Ms') ? value * factor : value];
+  });
+  return Object.fromEntries(entries) as Tree;
+}
+
 /** `127.0.0.9` stands for an address that an operator closed to projects. */
 const PROHIBITED = '127.0.0.9';
 const METADATA = '169.254.169.254';
@@ -92,7 +102,7 @@ export const WORLDS: Readonly<Record<WorldName, WorldRow>> = {
           ...COMMON,
           pop: popOf(needs.home),
           dns: { servers: [needs.kit.names.address] },
-          limits: LAB_LIMITS,
+          limits: patient(LAB_LIMITS, needs.patience),
           compute: { workers: 8, prewarm: 1 },
           upstream: { prohibited: [`${PROHIBITED}/32`, `${METADATA}/32`], caFile: join(needs.home, 'ca.pem') },
         },
@@ -176,6 +186,7 @@ async function startCold({ home, kit }: WorldNeeds, name: WorldName): Promise<Pl
   });
   while (!(await listens(port))) await new Promise((resolve) => setTimeout(resolve, 20));
   return {
+    pid: child.pid!,
     port,
     control: null,
     token: null,

@@ -16,6 +16,11 @@ export function takeFault(error: unknown, exchange: Exchange, settings: PopSetti
       error,
     );
   exchange.fault = fault;
+  const { raisedBy } = fault;
+  // Somebody else asked the global POP, and this exchange waited for what it would say.
+  if (raisedBy === undefined || exchange.faultRaisedBy !== undefined) return;
+  exchange.faultRaisedBy = raisedBy.pop;
+  exchange.telemetry.inner(raisedBy);
 }
 
 /** The page of the exchange's fault. `headers` are further fields, such as WWW-Authenticate. */

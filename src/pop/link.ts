@@ -13,7 +13,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { PassThrough, type Readable } from 'node:stream';
 import { Fields } from '../http/fields.ts';
 import { type Actor, CAUSES, type Cause } from '../status/causes.ts';
-import { Fault, type Hop } from '../status/fault.ts';
+import { Fault, type Hop, type RaisedBy } from '../status/fault.ts';
 
 export const LINK_TOKEN = 'selvedge-link';
 export const LINK_CONTEXT = 'selvedge-link-context';
@@ -151,7 +151,7 @@ export function serialiseFault(fault: Fault): SerialisedFault {
   };
 }
 
-export function restoreFault(serialised: SerialisedFault): Fault {
+export function restoreFault(serialised: SerialisedFault, raisedBy?: RaisedBy): Fault {
   const cause = (serialised.cause in CAUSES ? serialised.cause : 'platform.internal') as Cause;
   return new Fault({
     cause,
@@ -161,6 +161,7 @@ export function restoreFault(serialised: SerialisedFault): Fault {
     parameters: serialised.parameters,
     evidence: serialised.evidence,
     error: serialised.message,
+    ...(raisedBy === undefined ? {} : { raisedBy }),
   });
 }
 

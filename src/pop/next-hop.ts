@@ -84,7 +84,8 @@ function answerOf(response: HttpResponse, report: LinkReport, exchange: Exchange
     exchange.telemetry.inner({ statuses: report.statuses, components: report.components });
     exchange.faultRaisedBy = report.pop;
     if (response.body && !Buffer.isBuffer(response.body)) response.body.resume();
-    throw restoreFault(report.fault);
+    const { pop, statuses, components } = report;
+    throw restoreFault(report.fault, { pop, statuses, components });
   }
   const { fields } = response;
   const prefix = settings.branding.headerPrefix;

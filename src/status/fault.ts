@@ -16,6 +16,16 @@ export interface FaultInit {
   readonly evidence?: Readonly<Record<string, unknown>>;
   /** The low-level error, if there was one. */
   readonly error?: unknown;
+  readonly raisedBy?: RaisedBy;
+}
+
+/** The POP behind the link that saw a failure first-hand, for everybody who waits for the answer that it was. */
+export interface RaisedBy {
+  /** Its identity. */
+  readonly pop: string;
+  /** What it told of the hops behind it. */
+  readonly statuses: string;
+  readonly components: string;
 }
 
 /**
@@ -32,6 +42,8 @@ export class Fault extends Error {
   readonly details: string | undefined;
   readonly parameters: Readonly<Record<string, string | number>>;
   readonly evidence: Readonly<Record<string, unknown>>;
+  /** Undefined when it was raised here. */
+  readonly raisedBy: RaisedBy | undefined;
 
   constructor(init: FaultInit) {
     const row = CAUSES[init.cause];
@@ -49,6 +61,7 @@ export class Fault extends Error {
       ...init.parameters,
     };
     this.evidence = init.evidence ?? {};
+    this.raisedBy = init.raisedBy;
   }
 }
 
