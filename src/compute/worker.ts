@@ -39,7 +39,8 @@ export interface WorkerRun {
   report?: GuestFault;
 }
 
-const ENDING_SHARE = 10;
+/** How many times longer it is waited for the end of a process that should show that it lives. */
+const ENDING_TIMES = 10;
 
 export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended';
 
@@ -187,7 +188,7 @@ export class Worker {
   async #stillAlive(withinMs: number): Promise<null> {
     const { promise, resolve } = Promise.withResolvers<null>();
     const isCommand = this.runnable.app?.kind === 'command';
-    const timer = this.#room.clock.setTimer(isCommand ? withinMs : withinMs * ENDING_SHARE, () => resolve(null));
+    const timer = this.#room.clock.setTimer(isCommand ? withinMs : withinMs * ENDING_TIMES, () => resolve(null));
     if (!isCommand) void this.inquire().alive.then(() => resolve(null));
     return promise.finally(() => timer.cancel());
   }

@@ -108,6 +108,11 @@ describe('a crowd for one URL', () => {
     const all = await answers;
     assert.deepEqual([...new Set(all.map(({ status }) => status))], [536]);
     assert.equal(new Set(all.map((answer) => answer.get('x-sv-request-id'))).size, 40);
+    // Whoever waited tells of the same hop as the one who asked.
+    for (const answer of all) {
+      assert.match(answer.get('proxy-status')!, /^"global-near";error=connection_terminated/);
+      assert.match(answer.get('x-sv-status')!, /gh=536,gd=536/);
+    }
     assert.ok(origin.count('/kept/failing') < 20, `${origin.count('/kept/failing')} requests`);
   });
 
