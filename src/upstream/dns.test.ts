@@ -157,6 +157,21 @@ describe('ways to fail', () => {
     resolver.close();
   });
 
+  test('a name server that is there again is asked anew', async () => {
+    await using server = await dnsServer({ 'a.test': { silent: true } });
+    const clock = new ManualClock();
+    const resolver = createResolver({ clock, servers: [server.address] });
+    const work = failure(lookup(resolver, 'a.test'));
+    await server.asked('a.test');
+    clock.advance(timeoutMs);
+    await work;
+    const asked = server.queries.length;
+    server.zones.set('a.test', { A: ['127.0.0.1'] });
+    assert.equal(await lookup(resolver, 'a.test'), '127.0.0.1');
+    assert.ok(server.queries.length >= asked + 2, 'the silent query was not waited for');
+    resolver.close();
+  });
+
   test('a name server whose port is closed is a failure of DNS, not of the connection', async () => {
     const resolver = createResolver({ clock: new ManualClock(), servers: [await closedDnsServer()] });
     assert.equal((await failure(lookup(resolver, 'a.test'))).stage, 'dns.unreachable');

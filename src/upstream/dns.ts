@@ -93,8 +93,13 @@ class CachingResolver implements Resolver {
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresMs > this.#options.clock.monotonicMs()) return unwrap(known.answer);
     const bounds = { clock: this.#options.clock, limitMs: limits.timeoutMs, signal: limits.signal };
-    const late = (): Error => new StageFailure('dns.timeout', { evidence: { host: name, value: limits.timeoutMs } });
-    return unwrap(await within(this.#shared(name), bounds, late));
+    const query = this.#shared(name);
+    const late = (): Error => {
+      // Whoever comes next asks anew: the name server may be there again long before this query is repeated.
+      if (this.#running.get(name) === query) this.#running.delete(name);
+      return new StageFailure('dns.timeout', { evidence: { host: name, value: limits.timeoutMs } });
+    };
+    return unwrap(await within(query, bounds, late));
   }
 
   close(): void {

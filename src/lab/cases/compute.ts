@@ -182,7 +182,7 @@ const SERVER: readonly LabCase[] = [
   ),
   server(
     'compute.body-bytes',
-    'declared',
+    'server-declared',
     'the server of the project declares a body that is one byte too large',
     `(request, response) => { response.writeHead(200, { 'content-length': 100_001 }); response.end('x'.repeat(100_001)); }`,
   ),
@@ -195,7 +195,7 @@ const SERVER: readonly LabCase[] = [
   ),
   server(
     'compute.header-field-bytes',
-    'line',
+    'server-line',
     'one header line is larger than a line may be',
     `(request, response) => { response.setHeader('a', 'x'.repeat(50_000)); response.end(); }`,
   ),
@@ -207,21 +207,21 @@ const SERVER: readonly LabCase[] = [
   ),
   server(
     'compute.trailer-count',
-    'trailers',
+    'server-trailers',
     'the body ends with 71 trailers',
     `(request, response) => { response.writeHead(200, { trailer: 'a' }); response.write('x'); response.addTrailers(Array.from({ length: 71 }, (_, at) => ['a' + at, '1'])); response.end(); }`,
     { afterHead: true },
   ),
   server(
     'compute.trailer-bytes',
-    'trailer-bytes',
+    'server-trailer-bytes',
     'the trailers of the body are larger than 64 KB',
     `(request, response) => { response.writeHead(200, { trailer: 'a' }); response.write('x'); response.addTrailers({ a: 'x'.repeat(40_000), b: 'x'.repeat(40_000) }); response.end(); }`,
     { afterHead: true },
   ),
   server(
     'compute.trailer-field-bytes',
-    'trailer-field',
+    'server-trailer-field',
     'one trailer is larger than a line may be',
     `(request, response) => { response.writeHead(200, { trailer: 'a' }); response.write('x'); response.addTrailers({ a: 'x'.repeat(50_000) }); response.end(); }`,
     { afterHead: true },
