@@ -51,6 +51,7 @@ const ROUTES = `
   .match('/release', ({ compute }) => compute((request, response) => { held.get(request.query.id)?.(); response.body = String(held.has(request.query.id)); }))
   .match('/echo', ({ compute }) => compute.fetch(async (request) => new Response(await request.text(), { headers: { 'x-length': request.headers.get('content-length') ?? 'none' } })))
   .match('/send', ({ send }) => send((request) => 'sent ' + request.path))
+  .match('/throws', ({ compute }) => compute(async () => { throw new Error('out of cloth'); }))
   .match('/log', ({ compute }) => compute((request, response) => {
     console.log('a line', { of: 'objects' }); console.error('trouble'); process.stdout.write('raw\\n'); response.body = 'logged';
   }))
@@ -182,6 +183,14 @@ describe('project code at work', () => {
     assert.match(shown.stdout, new RegExp(`"rid":"${id}"`));
     await site.ask('/app/said', { headers: { 'x-request-id': 'console-2' } });
     await until("a line of the app's", async () => (await platform.logs('console-2', 'server')).length > 0);
+  });
+
+  test('what a handler throws is in the server log, with its stack and the id of the request', async () => {
+    const answer = await site.ask('/throws', { headers: { 'x-request-id': 'thrown-1' } });
+    assert.equal(answer.status, 534);
+    const line = await until('its line', async () => (await platform.logs('thrown-1', 'server'))[0]);
+    assert.equal(line.level, 50);
+    assert.match(String(line.message), /^Error: out of cloth\n\s+at .*routes\.js/);
   });
 
   test("timings of the project's own reach the client and the log, and are not repeated by a hit", async () => {

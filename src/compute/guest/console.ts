@@ -3,6 +3,7 @@
  * a loop that prints must not fill the platform's memory.
  */
 import { format } from 'node:util';
+import type { GuestFault } from '../ipc.ts';
 import { currentRun } from './context.ts';
 import { tell } from './link.ts';
 
@@ -28,6 +29,11 @@ export function installConsole(): void {
   };
   captureStream('stdout', LEVELS.info);
   captureStream('stderr', LEVELS.error);
+}
+
+/** What the project threw, where its developer looks first; what the platform threw is told by its own code. */
+export function logThrown(error: unknown, { kind }: GuestFault): void {
+  if (kind !== 'platform') write(LEVELS.error, format(error));
 }
 
 function write(level: number, message: string): void {

@@ -18,6 +18,7 @@ import {
   type RouterProtocol,
 } from '../../router/protocol.ts';
 import type { GuestFault, RunReply, RunRequest, StartMessage } from '../ipc.ts';
+import { logThrown } from './console.ts';
 import { endRun, ownServers, type Run, within } from './context.ts';
 import { collect, withoutFields } from './frames.ts';
 import { tell } from './link.ts';
@@ -124,7 +125,9 @@ async function answer(exchange: Exchange): Promise<void> {
     else if ('stream' in result) await stream(exchange, result, figures());
     else whole(exchange, result, figures());
   } catch (error) {
-    refuse(exchange, describe(error, 'uncaught'), figures());
+    const fault = describe(error, 'uncaught');
+    logThrown(error, fault);
+    refuse(exchange, fault, figures());
   } finally {
     endRun(run);
     running.delete(run.token);
