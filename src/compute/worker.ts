@@ -226,7 +226,7 @@ export class Worker {
   }
 
   #spawn(confines: boolean): void {
-    const { limits, clock, loadMs } = this.#room;
+    const { limits } = this.#room;
     this.#cgroupKillsBefore = kernelKills();
     const child = spawnGuest(this.#place(confines), limits);
     this.#child = child;
@@ -240,8 +240,15 @@ export class Worker {
     // Stragglers of the group hold the pipes open: they go first, then `close` comes with everything read.
     child.once('exit', () => child.pid !== undefined && killGroup(child.pid));
     child.once('close', (code, signal) => this.#end(code, signal));
-    this.#loadTimer = clock.setTimer(loadMs, () => setImmediate(() => void this.#loadsTooLong()));
+    this.#limitLoading();
     this.#watchMemory();
+  }
+
+  /** Once for the start of the process, and anew for the bundle: a slow start is not the project's. */
+  #limitLoading(): void {
+    const { clock, loadMs } = this.#room;
+    this.#loadTimer?.cancel();
+    this.#loadTimer = clock.setTimer(loadMs, () => setImmediate(() => void this.#loadsTooLong()));
   }
 
   async #loadsTooLong(): Promise<void> {
@@ -280,6 +287,7 @@ export class Worker {
   #load(): void {
     const { runnable } = this;
     this.#phase = 'load';
+    this.#limitLoading();
     this.#tell({
       t: 'start',
       socketPath: this.socketPath,

@@ -276,7 +276,7 @@ export const LIMITS = {
     default: 20_000,
     unit: 'ms',
     scope: 'installation',
-    at: 'worker, start until ready',
+    at: 'worker, from the start of loading until ready',
     code: 539,
     doc: 'How long a new worker may load its bundle.',
     min: 1,
