@@ -1,7 +1,8 @@
 /** What the cache says about an answer: metric, age, Cache-Status parameters. */
 import type { HttpResponse } from '../http/message.ts';
-import { type ForwardReason, forwardParameters, hitParameters } from './cache-status.ts';
-import type { Landing } from './flight.ts';
+import { Fault } from '../status/fault.ts';
+import { bridgedParameters, type ForwardReason, forwardParameters, hitParameters } from './cache-status.ts';
+import type { BridgedLanding, PrivateLanding, SharedLanding } from './flight.ts';
 import type { StoredResponse } from './slots.ts';
 import type { Held } from './store.ts';
 import type { CacheAnswer, CacheMetric, StoreVerdict } from './types.ts';
@@ -24,7 +25,14 @@ export function hitAnswer(
   const ttlSeconds = Math.floor((freshUntilMs - nowMs) / 1000);
   return {
     response: { status, ...(reason === undefined ? {} : { reason }), fields: stored.fields.clone(), body },
-    ...{ metric: 'hit', verdict, ttlSeconds, hitRequestId: requestId, stale: nowMs >= freshUntilMs },
+    ...{
+      metric: 'hit',
+      verdict,
+      ttlSeconds,
+      freshForMs: freshUntilMs - nowMs,
+      hitRequestId: requestId,
+      stale: nowMs >= freshUntilMs,
+    },
     purgeSequence: stored.sequence,
     cacheStatus: hitParameters(ttlSeconds),
     ageSeconds: ageSeconds(madeAtMs, nowMs),
@@ -32,15 +40,34 @@ export function hitAnswer(
   };
 }
 
+/** From the store, because the next hop failed. */
+export function bridgedAnswer(
+  stored: StoredResponse,
+  body: HttpResponse['body'],
+  nowMs: number,
+  failure: BridgedLanding['failure'],
+): CacheAnswer {
+  const hit = hitAnswer(stored, body, nowMs, undefined);
+  const status = failure instanceof Fault ? failure.code : failure.status;
+  return { ...hit, stale: true, bridged: failure, cacheStatus: bridgedParameters(status, hit.ttlSeconds ?? 0) };
+}
+
 /** From the next hop. `response` is what this client gets of it. */
-export function fetchedAnswer(landing: Landing, response: HttpResponse, how: How, nowMs: number): CacheAnswer {
+export function fetchedAnswer(
+  landing: SharedLanding | PrivateLanding,
+  response: HttpResponse,
+  how: How,
+  nowMs: number,
+): CacheAnswer {
   const { verdict, madeAtMs, fetchedStatus } = landing;
   const stored = landing.kind === 'shared' && landing.stored;
   return {
     purgeSequence: landing.sequence,
     ...{ response, verdict, stale: false, metric: metricOf(verdict), ageSeconds: ageSeconds(madeAtMs, nowMs) },
     cacheStatus: forwardParameters({ ...how, status: fetchedStatus, stored, verdict }),
-    ...(stored ? { ttlSeconds: Math.floor(verdict.ttlMs / 1000) } : {}),
+    ...(landing.kind === 'shared' && stored
+      ? { ttlSeconds: Math.floor(verdict.ttlMs / 1000), freshForMs: landing.freshUntilMs - nowMs }
+      : {}),
   };
 }
 

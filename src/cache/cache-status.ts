@@ -3,7 +3,7 @@ import { serializeItem, Token } from 'structured-headers';
 import type { StoreVerdict } from './types.ts';
 
 /** Why a request went forward (RFC 9211 section 2.2). */
-export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'stale';
+export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'stale' | 'request';
 
 export interface Forwarding {
   readonly reason: ForwardReason;
@@ -17,6 +17,10 @@ export interface Forwarding {
 
 /** `hit; ttl=57`; negative when a stale response was used. */
 export const hitParameters = (ttlSeconds: number): string => `hit; ttl=${ttlSeconds}`;
+
+/** `fwd=stale; fwd-status=503; ttl=-4; detail=stale-if-error`: it was stored, but not enough to say `hit`. */
+export const bridgedParameters = (status: number, ttlSeconds: number): string =>
+  `fwd=stale; fwd-status=${status}; ttl=${ttlSeconds}; detail=stale-if-error`;
 
 /** `fwd=uri-miss; fwd-status=200; stored; ttl=60`, or with the reason for not storing as `detail`. */
 export function forwardParameters({ reason, status, stored, collapsed, verdict }: Forwarding): string {

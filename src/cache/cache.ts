@@ -2,28 +2,26 @@
  * The cache of one POP: looks up, lets concurrent misses share one fetch, serves stale while refreshing. What may be
  * stored is decided in `semantics/`, what comes back from a fetch is handled in `landing.ts`.
  *
- * Requests: a client's `Cache-Control: no-cache`, `no-store` and `max-age` and `Pragma` are ignored, as in other
- * edges, because they would hand the origin's load to any client; `only-if-cached` is honoured. A request with
- * Authorization that is not in the key may be answered from store but never shares a fetch.
+ * A request with Authorization that is not in the key may be answered from store but never shares a fetch.
  */
 import type { Readable } from 'node:stream';
 import type { Purge } from '../artifact/purge.ts';
 import type { Clock } from '../base/clock.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { asFault, Fault, type Hop } from '../status/fault.ts';
-import { fetchedAnswer, type How, hitAnswer } from './answers.ts';
+import { bridgedAnswer, fetchedAnswer, type How, hitAnswer } from './answers.ts';
+import { asksForLess, bypassOf, directivesOf, forwardReason, isPersonal, selects } from './asked.ts';
 import type { ForwardReason } from './cache-status.ts';
 import type { DiskTier } from './disk/disk-tier.ts';
 import type { FillLimits } from './fill.ts';
-import { Flight, type Landing, type SharedLanding } from './flight.ts';
-import { spaceOf } from './key-text.ts';
+import type { BridgedLanding, Flight, Landing, PrivateLanding, SharedLanding } from './flight.ts';
+import { Flights } from './flights.ts';
 import { type Asked, Lander } from './landing.ts';
-import { parseCacheControl } from './semantics/cache-control.ts';
-import { hasUnkeyedAuthorization, isStorableMethod, refused } from './semantics/storable.ts';
+import { refused } from './semantics/storable.ts';
 import { storedFieldsFor } from './semantics/stored-fields.ts';
-import { variantKey } from './semantics/vary.ts';
+import { type RequestDirectives, useOf } from './semantics/use.ts';
 import { type Found, type PassMark, Slots, type StoredResponse } from './slots.ts';
-import type { Cache, CacheAnswer, CacheRequest, Fetch, StoreVerdict } from './types.ts';
+import type { Cache, CacheAnswer, CacheRequest, Fetch } from './types.ts';
 
 export interface CacheOptions {
   readonly clock: Clock;
@@ -66,29 +64,27 @@ const MAX_LOOKUPS = 3;
 class ResponseCache implements Cache {
   readonly #options: CacheOptions;
   readonly #slots: Slots;
-  readonly #lander: Lander;
-  /** By slot key. */
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights: Flights;
 
   constructor(options: CacheOptions) {
-    const { clock, memoryBytes, maxEntries = 200_000, headerPrefix, disk } = options;
+    const { clock, memoryBytes, maxEntries = 200_000, headerPrefix, refreshBackoffMs = 1000, disk } = options;
     this.#options = options;
     this.#slots = new Slots({ maxBytes: memoryBytes, maxEntries }, disk);
-    this.#lander = new Lander({
-      clock,
-      slots: this.#slots,
-      fillLimits: fillLimitsOf(options),
+    const lander: Lander = new Lander({
+      ...{ clock, slots: this.#slots, fillLimits: fillLimitsOf(options), hop: options.hop, refreshBackoffMs },
       hitForPassMs: (options.hitForPassSeconds ?? 120) * 1000,
       errorName: `${headerPrefix}-error`,
       storedFields: storedFieldsFor(headerPrefix),
       nextHopTtlMs: options.nextHopTtlMs ?? (() => undefined),
-      moved: (flight, slotKey) => this.#move(flight, slotKey),
+      moved: (flight, slotKey) => this.#flights.move(flight, slotKey),
     });
+    const { finishFraction = 0.75 } = options;
+    this.#flights = new Flights({ clock, slots: this.#slots, finishFraction, lander: () => lander });
   }
 
   async answer(request: CacheRequest, fetch: Fetch, signal: AbortSignal): Promise<CacheAnswer | null> {
     signal.throwIfAborted();
-    const visit: Visit = { request, fetch, signal, coalescedMs: undefined };
+    const visit: Visit = { request, fetch, signal, directives: directivesOf(request), coalescedMs: undefined };
     const bypass = bypassOf(request);
     if (bypass) {
       if (request.lookupOnly) return null;
@@ -116,6 +112,10 @@ class ResponseCache implements Cache {
     await this.#options.disk?.keepPurges(purges, upTo, () => this.#slots.purges.all());
   }
 
+  invalidate(urlKeys: readonly string[]): void {
+    for (const urlKey of urlKeys) this.#slots.invalidate(urlKey, this.#options.clock.nowMs());
+  }
+
   get purgedUpTo(): number {
     return this.#slots.purges.latest;
   }
@@ -125,34 +125,45 @@ class ResponseCache implements Cache {
   }
 
   close(): void {
-    for (const flight of [...this.#flights.values()]) flight.abort();
+    this.#flights.abortAll();
     this.#slots.store.clear();
   }
 
   async #tryOnce(visit: Visit): Promise<CacheAnswer | null | 'again'> {
-    const { request } = visit;
+    const { request, directives } = visit;
     const found = this.#find(request);
-    const { slot } = found;
     const nowMs = this.#options.clock.nowMs();
-    if (slot?.kind === 'response' && nowMs < slot.staleUntilMs) {
-      if (nowMs >= slot.freshUntilMs && !request.lookupOnly) this.#refresh(visit, found, slot);
-      const body = await this.#bodyOf(request, found.slotKey, slot);
-      return body === undefined ? 'again' : hitAnswer(slot, body, nowMs, this.#slots.held(request.key, found));
+    const stored = found.slot?.kind === 'response' ? found.slot : undefined;
+    const use = stored && !found.outdated ? useOf(stored, directives, nowMs) : undefined;
+    if (stored && use?.kind === 'serve') {
+      if (use.refresh && !request.lookupOnly) this.#refresh(visit, found, stored);
+      const body = await this.#bodyOf(request, found.slotKey, stored);
+      // what a directive allows now it may not allow a moment later, whoever repeats the answer
+      const held = directives.obeyed ? undefined : this.#slots.held(found);
+      return body === undefined ? 'again' : hitAnswer(stored, body, nowMs, held);
     }
     if (request.lookupOnly) return null;
-    if (onlyIfCached(request)) throw new Fault({ cause: 'cache.only-if-cached', hop: this.#options.hop });
-    const reason = forwardReason(found);
-    const flight = this.#boardable(found.slotKey, nowMs);
-    const isPersonal = hasUnkeyedAuthorization({
-      requestFields: request.fields,
-      keyedHeaders: request.keyedHeaders ?? [],
-    });
-    if (isPersonal || request.nested) return this.#alone(visit, { reason });
+    if (directives.onlyIfCached) throw new Fault({ cause: 'cache.only-if-cached', hop: this.#options.hop });
+    const reason = use?.kind === 'forward' ? use.reason : forwardReason(found);
+    return this.#forward(visit, found, reason, nowMs);
+  }
+
+  #forward(
+    visit: Visit,
+    { slotKey, slot, outdated }: Found,
+    reason: ForwardReason,
+    nowMs: number,
+  ): Promise<CacheAnswer | 'again'> {
+    const { request, directives } = visit;
+    if (directives.obeyed?.has('no-store')) return this.#alone(visit, { reason: 'request', refusal: NOT_WANTED });
+    if (isPersonal(request) || request.nested) return this.#alone(visit, { reason });
     if (slot?.kind === 'pass' && nowMs < slot.untilMs) return this.#underMark(visit, slot, reason);
+    const stale = slot?.kind === 'response' ? slot : undefined;
+    if (stale?.verdict.validate) return this.#alone(visit, { reason, stale });
+    const flight = reason === 'request' ? undefined : this.#flights.boardable(slotKey, nowMs);
     if (flight) return this.#wait(visit, flight, reason);
     if (request.method === 'HEAD') return this.#alone(visit, { reason });
-    const stale = slot?.kind === 'response' ? slot : undefined;
-    return this.#lead(visit, this.#depart(visit, found.slotKey, { stale }), reason);
+    return this.#lead(visit, this.#flights.depart(slotKey, { ...asked(visit), stale, outdated }), reason);
   }
 
   #find({ key, fields }: CacheRequest): Found {
@@ -167,44 +178,9 @@ class ResponseCache implements Cache {
 
   // ── flights ──
 
-  /** Not one that was begun before a purge that covers its answer, or may. */
-  #boardable(slotKey: string, nowMs: number): Flight | undefined {
-    const flight = this.#flights.get(slotKey);
-    if (!flight?.boardable(nowMs)) return undefined;
-    return this.#slots.purges.verdict(flight.space.name, flight.stamp) ? undefined : flight;
-  }
-
-  /** Starts a fetch that others may join. */
-  #depart(visit: Visit, slotKey: string, asked: Omit<Asked, 'request' | 'fetch'>): Flight {
-    const flight = this.#start(visit, slotKey, asked);
-    if (!flight.landed) this.#flights.set(slotKey, flight);
-    return flight;
-  }
-
-  #start({ request, fetch }: Visit, slotKey: string, asked: Omit<Asked, 'request' | 'fetch'>): Flight {
-    return new Flight({
-      slotKey,
-      space: this.#slots.store.space(spaceOf(request.key)),
-      sequence: this.#slots.purges.latest,
-      requestId: request.requestId,
-      finishFraction: this.#options.finishFraction ?? 0.75,
-      land: (flight) => this.#lander.land(flight, { request, fetch, ...asked }),
-      onOver: (flight) => {
-        if (this.#flights.get(flight.slotKey) === flight) this.#flights.delete(flight.slotKey);
-      },
-    });
-  }
-
-  /** The answer turned out to belong under another key, where new requests will look for it. */
-  #move(flight: Flight, slotKey: string): void {
-    if (slotKey === flight.slotKey || this.#flights.get(flight.slotKey) !== flight) return;
-    this.#flights.delete(flight.slotKey);
-    flight.slotKey = slotKey;
-    this.#flights.set(slotKey, flight);
-  }
-
   async #lead(visit: Visit, flight: Flight, reason: ForwardReason): Promise<CacheAnswer> {
     const landing = await this.#landingOf(flight, visit.signal, true);
+    if (landing.kind === 'bridged') return this.#bridged(visit, flight, landing);
     if (landing.kind === 'shared') return this.#share(visit, flight, landing, { reason, collapsed: false });
     visit.signal.addEventListener('abort', () => flight.abort(), { once: true });
     return this.#fetched(visit, landing, landing.response, { reason, collapsed: false });
@@ -215,12 +191,14 @@ class ResponseCache implements Cache {
     const sinceMs = clock.monotonicMs();
     const landing = await this.#landingOf(flight, visit.signal, false);
     visit.coalescedMs = (visit.coalescedMs ?? 0) + clock.monotonicMs() - sinceMs;
-    if (landing.kind === 'shared' && selects(visit.request, landing)) {
+    if (landing.kind === 'bridged') return this.#bridged(visit, flight, landing);
+    const isForAll = landing.kind === 'shared' && !landing.exclusive;
+    if (isForAll && selects(visit.request, landing)) {
       return this.#share(visit, flight, landing, { reason, collapsed: true });
     }
     flight.leave();
     // an answer for somebody else: fetch without waiting again, or the waiters would form a queue
-    return landing.kind === 'shared' ? 'again' : this.#onOwn(visit, reason);
+    return isForAll ? 'again' : this.#onOwn(visit, reason);
   }
 
   async #landingOf(flight: Flight, signal: AbortSignal, isStarter: boolean): Promise<Landing> {
@@ -238,7 +216,9 @@ class ResponseCache implements Cache {
 
   #onOwn(visit: Visit, reason: ForwardReason): Promise<CacheAnswer> {
     const { slot } = this.#find(visit.request);
-    return slot?.kind === 'pass' ? this.#underMark(visit, slot, reason) : this.#alone(visit, { reason });
+    if (slot?.kind === 'pass') return this.#underMark(visit, slot, reason);
+    const stale = slot?.kind === 'response' && slot.verdict.validate ? slot : undefined;
+    return this.#alone(visit, { reason, stale });
   }
 
   /** A strict mark decides; else the answer may be stored, unless the client asks for less than a whole one. */
@@ -250,13 +230,9 @@ class ResponseCache implements Cache {
     return this.#alone(visit, { reason, refusal: asksForLess(visit.request) ? mark.verdict : undefined });
   }
 
-  #alone(
-    visit: Visit,
-    { reason, refusal }: { reason: ForwardReason; refusal?: StoreVerdict | undefined },
-  ): Promise<CacheAnswer> {
-    const { request } = visit;
-    const { slotKey } = this.#find(request);
-    return this.#lead(visit, this.#start(visit, slotKey, { refusal }), reason);
+  #alone(visit: Visit, { reason, ...rest }: Pick<Asked, 'refusal' | 'stale'> & { reason: ForwardReason }) {
+    const { slotKey } = this.#find(visit.request);
+    return this.#lead(visit, this.#flights.start(slotKey, { ...asked(visit), ...rest }), reason);
   }
 
   // ── refresh ──
@@ -266,7 +242,7 @@ class ResponseCache implements Cache {
     const { request } = visit;
     if (nowMs < stale.refreshNotBeforeMs || this.#flights.has(slotKey)) return;
     if (request.method === 'HEAD' || isPersonal(request)) return;
-    const flight = this.#depart(visit, slotKey, { stale, refresh: true });
+    const flight = this.#flights.depart(slotKey, { ...asked(visit), stale, refresh: true });
     // the cache itself stays aboard, whoever else comes and goes
     flight.board();
     const { refreshBackoffMs = 1000, clock, onRefreshFault } = this.#options;
@@ -275,7 +251,7 @@ class ResponseCache implements Cache {
     };
     flight.landing.then(
       (landing) => {
-        if (landing.verdict.status !== 'ok') backOff();
+        if (landing.kind === 'bridged' || landing.verdict.status !== 'ok') backOff();
         if (landing.kind === 'private') flight.starterLeft();
       },
       (error) => {
@@ -298,7 +274,22 @@ class ResponseCache implements Cache {
     return how.collapsed ? { ...fetched, hitRequestId: flight.requestId } : fetched;
   }
 
-  #fetched({ coalescedMs }: Visit, landing: Landing, response: HttpResponse, how: How): CacheAnswer {
+  async #bridged(visit: Visit, flight: Flight, { stored, failure }: BridgedLanding): Promise<CacheAnswer> {
+    const { request, coalescedMs } = visit;
+    flight.leave();
+    const body = await this.#bodyOf(request, flight.slotKey, stored);
+    if (body === undefined && failure instanceof Fault) throw failure;
+    if (body === undefined) return this.#alone(visit, { reason: 'stale' });
+    const answer = bridgedAnswer(stored, body, this.#options.clock.nowMs(), failure);
+    return coalescedMs === undefined ? answer : { ...answer, coalescedMs };
+  }
+
+  #fetched(
+    { coalescedMs }: Visit,
+    landing: SharedLanding | PrivateLanding,
+    response: HttpResponse,
+    how: How,
+  ): CacheAnswer {
     const answer = fetchedAnswer(landing, response, how, this.#options.clock.nowMs());
     return coalescedMs === undefined ? answer : { ...answer, coalescedMs };
   }
@@ -319,32 +310,13 @@ interface Visit {
   readonly request: CacheRequest;
   readonly fetch: Fetch;
   readonly signal: AbortSignal;
+  readonly directives: RequestDirectives;
   coalescedMs: number | undefined;
 }
 
-function bypassOf({ bypass, settings, method, bodyKey }: CacheRequest): StoreVerdict | undefined {
-  if (bypass) return refused(bypass.status, bypass.reason);
-  if (settings?.edge === false) return refused('disabled', 'edge: false');
-  return isStorableMethod(method, bodyKey) ? undefined : refused('method', `${method} on a route without a body key`);
-}
+const asked = ({ request, fetch }: Visit): Asked => ({ request, fetch });
 
-function forwardReason({ slot, varies }: Found): ForwardReason {
-  if (slot?.kind === 'response') return 'stale';
-  return varies && !slot ? 'vary-miss' : 'uri-miss';
-}
-
-const isPersonal = ({ fields, keyedHeaders = [] }: CacheRequest) =>
-  hasUnkeyedAuthorization({ requestFields: fields, keyedHeaders });
-
-const selects = ({ key, fields }: CacheRequest, { varyNames, slotKey }: SharedLanding) =>
-  varyNames.length === 0 || variantKey(key, varyNames, fields) === slotKey;
-
-const onlyIfCached = ({ fields }: CacheRequest) => parseCacheControl(fields.all('cache-control')).has('only-if-cached');
-
-const PARTIAL_OR_CONDITIONAL = [
-  ...['range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'if-range'],
-];
-const asksForLess = ({ fields }: CacheRequest) => PARTIAL_OR_CONDITIONAL.some((name) => fields.has(name));
+const NOT_WANTED = refused('pass', 'the request said no-store');
 
 function fillLimitsOf(options: CacheOptions): FillLimits {
   const { clock, hop, memoryBytes, maxObjectBytes } = options;

@@ -9,12 +9,13 @@ import { deserialize, serialize } from 'node:v8';
 import { crc32 } from 'node:zlib';
 import { Fields } from '../http/fields.ts';
 import type { BodyFile, FileBody } from './disk/body-files.ts';
-import type { StoredResponse, VaryList } from './slots.ts';
+import type { StoredResponse } from './slots.ts';
+import type { VaryList } from './variants.ts';
 
 /** What is kept on the disk; memories of what could not be stored are not. */
 export type Kept = StoredResponse | VaryList;
 
-const VERSION = 1;
+const VERSION = 2;
 const IN_FILE = 1;
 const HEADER_BYTES = 14;
 const CHECKED_FROM = 6;

@@ -4,8 +4,10 @@
  */
 import type { Fields } from '../http/fields.ts';
 import type { HttpResponse } from '../http/message.ts';
+import type { Fault } from '../status/fault.ts';
 import type { Fill } from './fill.ts';
 import type { Stamp } from './purges.ts';
+import type { StoredResponse } from './slots.ts';
 import type { Space } from './store.ts';
 import type { StoreVerdict } from './types.ts';
 
@@ -21,6 +23,8 @@ export interface SharedLanding {
   readonly slotKey: string;
   readonly varyNames: readonly string[];
   readonly stored: boolean;
+  /** Kept for validation only: nobody else gets it unasked. */
+  readonly exclusive: boolean;
   readonly madeAtMs: number;
   readonly freshUntilMs: number;
   readonly fetchedStatus: number;
@@ -38,7 +42,15 @@ export interface PrivateLanding {
   readonly sequence: number;
 }
 
-export type Landing = SharedLanding | PrivateLanding;
+/** The next hop failed, and what is stored takes its place for everybody aboard. */
+export interface BridgedLanding {
+  readonly kind: 'bridged';
+  readonly verdict: StoreVerdict;
+  readonly stored: StoredResponse;
+  readonly failure: Fault | { readonly status: number };
+}
+
+export type Landing = SharedLanding | PrivateLanding | BridgedLanding;
 
 export interface FlightInit {
   /** Key of the slot that the answer will be stored in, as far as known. */
@@ -46,6 +58,8 @@ export interface FlightInit {
   readonly space: Space;
   /** The last purge that is known as it starts. */
   readonly sequence: number;
+  /** Wall clock, as it starts. */
+  readonly begunAtMs: number;
   readonly requestId: string;
   /** Part of an announced body from which on it is finished although nobody waits any more. */
   readonly finishFraction: number;
@@ -57,6 +71,7 @@ export interface FlightInit {
 export class Flight {
   readonly space: Space;
   readonly sequence: number;
+  readonly begunAtMs: number;
   readonly requestId: string;
   readonly landing: Promise<Landing>;
   slotKey: string;
@@ -71,6 +86,7 @@ export class Flight {
     this.#init = init;
     this.space = init.space;
     this.sequence = init.sequence;
+    this.begunAtMs = init.begunAtMs;
     this.requestId = init.requestId;
     this.slotKey = init.slotKey;
     this.landing = this.#fly();
@@ -93,7 +109,7 @@ export class Flight {
   boardable(nowMs: number): boolean {
     if (this.space.dropped || this.signal.aborted) return false;
     if (!this.landed) return true;
-    if (this.landed.kind === 'private') return false;
+    if (this.landed.kind !== 'shared' || this.landed.exclusive) return false;
     const { body, freshUntilMs } = this.landed;
     return nowMs < freshUntilMs && (Buffer.isBuffer(body) || body.joinable);
   }
@@ -116,13 +132,12 @@ export class Flight {
   }
 
   abort(): void {
-    const body = this.landed?.kind === 'private' ? this.landed.response.body : this.landed?.body;
     this.#controller.abort();
     this.over();
-    if (body && !Buffer.isBuffer(body)) {
-      if ('abort' in body) body.abort(new Error('nobody waits for this body any more'));
-      else body.destroy();
-    }
+    const body = this.landed && bodyOf(this.landed);
+    if (!body || Buffer.isBuffer(body)) return;
+    if ('abort' in body) body.abort(new Error('nobody waits for this body any more'));
+    else body.destroy();
   }
 
   over(): void {
@@ -137,7 +152,7 @@ export class Flight {
       throw error;
     }
     const { landed } = this;
-    if (landed.kind === 'private' || Buffer.isBuffer(landed.body)) this.over();
+    if (landed.kind !== 'shared' || Buffer.isBuffer(landed.body)) this.over();
     if (this.signal.aborted || (landed.kind === 'private' && this.#starterLeft)) this.abort();
     return landed;
   }
@@ -147,4 +162,9 @@ export class Flight {
     const { body } = this.landed;
     return Buffer.isBuffer(body) || body.settled || (body.joinable && body.fraction >= this.#init.finishFraction);
   }
+}
+
+function bodyOf(landing: Landing): Fill | HttpResponse['body'] {
+  if (landing.kind === 'bridged') return null;
+  return landing.kind === 'private' ? landing.response.body : landing.body;
 }

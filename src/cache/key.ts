@@ -57,10 +57,9 @@ export interface CacheKey {
 /** The key of one request. Throws only for group patterns that RE2 refuses, which the build reports first. */
 export function cacheKey(input: KeyInput): CacheKey {
   const { settings } = input;
-  const unowned = splitQuery(input.query).filter(({ name }) => !isOwned(name, input.cookiePrefix));
-  const kept = unowned.filter(({ name }) => countsInQuery(name, settings?.query));
+  const { unowned, kept } = readQuery(input);
   const key = joinKey([
-    ...[input.space, input.protocol, input.host, input.path, sortedQuery(kept)],
+    ...urlComponents(input, kept),
     ...[input.acceptEncoding, input.destination],
     ...(input.bodyKey ? bodyComponents(input) : []),
     ...(settings?.parts ?? []).flatMap((part) => partComponents(part, input)),
@@ -73,6 +72,20 @@ export function cacheKey(input: KeyInput): CacheKey {
     keyedHeaders: keyedHeaders(settings),
     ...(isBodyTooBig(input) ? { bypass: bodyTooBig(input.keyBodyBytes) } : {}),
   };
+}
+
+type UrlInput = Pick<KeyInput, 'space' | 'protocol' | 'host' | 'path' | 'query' | 'settings' | 'cookiePrefix'>;
+
+/** What every key of a URL starts with: for `Cache.invalidate`. */
+export const urlKey = (input: UrlInput): string => joinKey(urlComponents(input, readQuery(input).kept));
+
+const urlComponents = ({ space, protocol, host, path }: UrlInput, kept: readonly Parameter[]): string[] => [
+  ...[space, protocol, host, path, sortedQuery(kept)],
+];
+
+function readQuery({ query, cookiePrefix, settings }: UrlInput) {
+  const unowned = splitQuery(query).filter(({ name }) => !isOwned(name, cookiePrefix));
+  return { unowned, kept: unowned.filter(({ name }) => countsInQuery(name, settings?.query)) };
 }
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');

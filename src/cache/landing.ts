@@ -5,11 +5,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { Fields } from '../http/fields.ts';
 import type { HttpResponse } from '../http/message.ts';
+import { asFault, Fault, type Hop } from '../status/fault.ts';
 import { Fill, type FillLimits, ownBuffer } from './fill.ts';
-import type { Flight, Landing, PrivateLanding, SharedLanding } from './flight.ts';
+import type { BridgedLanding, Flight, Landing, PrivateLanding, SharedLanding } from './flight.ts';
 import { type ExchangeTimes, initialAgeMs } from './semantics/freshness.ts';
 import { hasUnkeyedAuthorization, judge, refused, tooLarge } from './semantics/storable.ts';
 import { freshenedFields } from './semantics/stored-fields.ts';
+import { bridges } from './semantics/use.ts';
 import { varyNames } from './semantics/vary.ts';
 import { type Slots, type StoredResponse, stampedNow } from './slots.ts';
 import type { CacheRequest, Fetch, FetchPlan, StoreVerdict } from './types.ts';
@@ -19,9 +21,12 @@ export interface LandingOptions {
   readonly slots: Slots;
   readonly fillLimits: FillLimits;
   readonly hitForPassMs: number;
+  readonly hop: Hop;
+  /** So long is a next hop that has failed not asked again while something stored takes its place. */
+  readonly refreshBackoffMs: number;
   /** `{prefix}-error`: the mark of an answer that an inner POP of ours made itself. */
   readonly errorName: string;
-  readonly storedFields: (fields: Fields) => Fields;
+  readonly storedFields: (fields: Fields, shareCookies: boolean) => Fields;
   readonly nextHopTtlMs: (response: HttpResponse) => number | undefined;
   /** The answer belongs under another key than the one that the flight is known by. */
   readonly moved: (flight: Flight, slotKey: string) => void;
@@ -36,6 +41,8 @@ export interface Asked {
   readonly stale?: StoredResponse | undefined;
   /** In the background, while `stale` is still served: a failing next hop does not end that. */
   readonly refresh?: boolean;
+  /** `stale` was changed since: it cannot take the place of an answer. */
+  readonly outdated?: boolean;
 }
 
 interface Fetched {
@@ -46,6 +53,9 @@ interface Fetched {
   readonly fetchedStatus: number;
   readonly times: ExchangeTimes;
 }
+
+/** RFC 5861 section 4. */
+const BRIDGED_STATUSES = new Set([500, 502, 503, 504]);
 
 /** Outcomes that are remembered as hit-for-pass; the others only switch coalescing off. */
 const STRICT = new Set(['set-cookie', 'code']);
@@ -58,15 +68,39 @@ export class Lander {
   }
 
   async land(flight: Flight, asked: Asked): Promise<Landing> {
-    const fetched = await this.#fetch(flight.signal, asked);
+    const fetched = await this.#fetch(flight.signal, asked).catch((error: unknown) =>
+      this.#failed(flight, asked, error),
+    );
+    if ('kind' in fetched) return fetched;
     const verdict = this.#judge(asked, fetched);
     if (asked.refusal) return this.#keepPrivate(fetched, verdict);
+    const bridged = BRIDGED_STATUSES.has(fetched.response.status) ? this.#bridge(asked, fetched.response) : undefined;
+    if (bridged) return bridged;
     // platform errors are shared with those who wait, never stored, and leave no mark
     const isOurError = fetched.response.fields.has(this.#options.errorName);
-    if (verdict.status === 'ok' || isOurError) return this.#share(flight, asked, fetched, verdict);
+    if (verdict.status === 'ok' || verdict.validate || isOurError) return this.#share(flight, asked, fetched, verdict);
     this.#remember(flight, asked, fetched, verdict);
     if (this.#wantsPartOfTooMuch(asked, fetched.response)) return this.#fetchPart(flight, asked, fetched, verdict);
     return this.#keepPrivate(fetched, verdict);
+  }
+
+  // ── failing (RFC 5861 section 4) ──
+
+  #failed({ signal }: Flight, asked: Asked, error: unknown): BridgedLanding {
+    const bridged = signal.aborted ? undefined : this.#bridge(asked, asFault(error, this.#options.hop));
+    if (!bridged) throw error;
+    return bridged;
+  }
+
+  #bridge({ stale, outdated, refresh }: Asked, failure: Fault | HttpResponse): BridgedLanding | undefined {
+    const nowMs = this.#options.clock.nowMs();
+    if (!stale || outdated || stale.verdict.validate || !bridges(stale, nowMs)) return undefined;
+    // as long as it is served anyway, the failure is only for the log
+    if (refresh && nowMs < stale.staleUntilMs) return undefined;
+    if (!(failure instanceof Fault)) discard(failure);
+    stale.refreshNotBeforeMs = nowMs + this.#options.refreshBackoffMs;
+    const said = failure instanceof Fault ? failure : { status: failure.status };
+    return { kind: 'bridged', verdict: stale.verdict, stored: stale, failure: said };
   }
 
   // ── asking ──
@@ -124,6 +158,8 @@ export class Lander {
   /** Not for what says nothing about the URL: a credential of one client, a HEAD, a next hop in trouble. */
   #remember(flight: Flight, { request, refresh }: Asked, { response }: Fetched, verdict: StoreVerdict): void {
     if (request.method === 'HEAD' || (refresh && response.status >= 500)) return;
+    // our own next POP bridges a failure behind it: that ends soon, and what is stored here may still be good then
+    if ((this.#options.nextHopTtlMs(response) ?? 1) <= 0) return;
     if (hasUnkeyedAuthorization({ requestFields: request.fields, keyedHeaders: request.keyedHeaders ?? [] })) return;
     this.#mark(flight, verdict);
   }
@@ -131,7 +167,7 @@ export class Lander {
   #mark(flight: Flight, verdict: StoreVerdict): void {
     const untilMs = this.#options.clock.nowMs() + this.#options.hitForPassMs;
     const strict = STRICT.has(verdict.status);
-    const mark = { kind: 'pass', untilMs, verdict, strict, ...stampedNow(flight.sequence) } as const;
+    const mark = { kind: 'pass', untilMs, verdict, strict, ...stampedNow(flight.sequence, flight.begunAtMs) } as const;
     this.#options.slots.putMark(flight.space, flight.slotKey, mark);
   }
 
@@ -143,25 +179,25 @@ export class Lander {
   }
 
   #share(flight: Flight, asked: Asked, fetched: Fetched, verdict: StoreVerdict): SharedLanding {
-    const { slots, storedFields } = this.#options;
+    const { slots } = this.#options;
     const { response, times, fetchedStatus, sequence } = fetched;
     const { request } = asked;
     const tags = tagsOf(response.fields, request.surrogateKeyName);
-    const stored = verdict.status === 'ok';
+    const stored = verdict.status === 'ok' || verdict.validate === true;
     const names = stored ? varyNames(response.fields, request.keyedHeaders) : [];
     const place = stored
-      ? slots.vary(flight.space, request.key, names, request.fields)
+      ? slots.vary(flight.space, request.key, request.fields, { names, language: languageOf(response.fields) })
       : { slotKey: flight.slotKey, names: [] };
     this.#options.moved(flight, place.slotKey);
     const freshUntilMs = times.respondedAtMs + verdict.ttlMs;
     const head: Omit<StoredResponse, 'body'> = {
       ...{ kind: 'response', status: response.status, reason: response.reason, verdict, freshUntilMs },
-      fields: dated(stored ? storedFields(response.fields) : response.fields.clone().delete('set-cookie'), times),
+      fields: dated(stored ? this.#storable(asked, response.fields, verdict) : withoutCookies(response.fields), times),
       madeAtMs: times.respondedAtMs - initialAgeMs(response.fields, times),
       staleUntilMs: freshUntilMs + verdict.staleWhileRevalidateMs,
       requestId: request.requestId,
       refreshNotBeforeMs: 0,
-      ...stampedNow(sequence, tags),
+      ...stampedNow(sequence, times.requestedAtMs, tags),
     };
     const keep = (body: Buffer) => {
       if (stored) slots.putResponse(flight.space, place.slotKey, { ...head, fields: withLength(head, body), body });
@@ -171,7 +207,13 @@ export class Lander {
     return {
       ...{ kind: 'shared', verdict, response, fields, body, madeAtMs, freshUntilMs, fetchedStatus },
       ...{ slotKey: place.slotKey, varyNames: place.names, stored: stored && !flight.space.dropped, sequence, tags },
+      exclusive: verdict.validate === true,
     };
+  }
+
+  #storable({ request: { settings } }: Asked, fields: Fields, { unkept = [] }: StoreVerdict): Fields {
+    const shareCookies = settings?.edge ? settings.edge.forceSetCookieCaching === true : false;
+    return this.#options.storedFields(fields, shareCookies).deleteWhere((name) => unkept.includes(name));
   }
 
   #bodyOf(flight: Flight, response: HttpResponse, keep: (body: Buffer) => void): Fill | Buffer {
@@ -219,6 +261,13 @@ function freshened({ response, ...fetched }: Fetched, stale: StoredResponse, bod
   const fields = freshenedFields(stale.fields, response.fields);
   return { ...fetched, response: { status, ...(reason === undefined ? {} : { reason }), fields, body } };
 }
+
+function languageOf(fields: Fields): string | undefined {
+  const value = fields.get('content-language')?.trim().toLowerCase();
+  return value && /^[a-z0-9-]+$/.test(value) ? value : undefined;
+}
+
+const withoutCookies = (fields: Fields): Fields => fields.clone().delete('set-cookie').delete('set-cookie2');
 
 function discard({ body }: HttpResponse): void {
   if (body && !Buffer.isBuffer(body)) body.on('error', () => {}).destroy();

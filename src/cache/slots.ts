@@ -3,19 +3,24 @@
  * here can be stored. All of them live in the same bounded store and go with their space.
  */
 import type { Fields } from '../http/fields.ts';
+import { ACCEPTED_ENCODINGS } from '../http/negotiate.ts';
 import type { FileBody } from './disk/body-files.ts';
 import type { DiskTier } from './disk/disk-tier.ts';
-import { spaceOf } from './key-text.ts';
+import { Invalidations } from './invalidations.ts';
+import { isCustomKey, keysOfUrl, otherCodings, spaceOf } from './key-text.ts';
 import { PurgeTable } from './purges.ts';
-import { unionOfNames, variantKey } from './semantics/vary.ts';
+import { variantKey } from './semantics/vary.ts';
 import type { Held, Space, StoreLimits } from './store.ts';
 import { TieredStore } from './tiers.ts';
 import type { StoreVerdict } from './types.ts';
+import { placeVariant, spokenVariant, type Variance, type VaryList } from './variants.ts';
 
 /** How something stored stands to purges. */
 interface Stamped {
   /** The last purge that was known when its fetch began. */
   readonly sequence: number;
+  /** Wall clock: when its fetch began. */
+  readonly begunAtMs: number;
   /** Surrogate keys. */
   readonly tags: readonly string[];
   /** No purge up to this one covers it. */
@@ -50,14 +55,9 @@ export interface PassMark extends Stamped {
   readonly strict: boolean;
 }
 
-export interface VaryList {
-  readonly kind: 'vary';
-  readonly names: readonly string[];
-}
-
 /** What a mark or a response starts with. */
-export const stampedNow = (sequence: number, tags: readonly string[] = []): Stamped => ({
-  ...{ sequence, tags, checkedUpTo: sequence },
+export const stampedNow = (sequence: number, begunAtMs: number, tags: readonly string[] = []): Stamped => ({
+  ...{ sequence, begunAtMs, tags, checkedUpTo: sequence },
 });
 
 export type Slot = StoredResponse | PassMark | VaryList;
@@ -65,9 +65,13 @@ export type Slot = StoredResponse | PassMark | VaryList;
 export interface Found {
   /** Key of the slot: the primary key, or that of the variant which the request selects. */
   readonly slotKey: string;
+  /** The key under which it was found, or would be: of another client's codings, where that will do. */
+  readonly key: string;
   /** The URL has variants. */
   readonly varies: boolean;
   readonly slot: StoredResponse | PassMark | undefined;
+  /** What is stored has been changed since: it may be validated, but not used unasked. */
+  readonly outdated: boolean;
 }
 
 const MARK_BYTES = 300;
@@ -77,6 +81,9 @@ const FIELD_OVERHEAD_BYTES = 48;
 export class Slots {
   readonly store: TieredStore;
   readonly purges = new PurgeTable();
+  readonly invalidations = new Invalidations();
+  /** Something is stored under more than its URL. */
+  #hasCustomKeys = false;
 
   constructor(limits: StoreLimits, disk?: DiskTier) {
     this.store = new TieredStore(limits, slotBytes, disk);
@@ -84,16 +91,43 @@ export class Slots {
     this.purges.add(purges, upTo);
   }
 
+  /** What was stored for a client that takes other codings will do, where it is the same for this one. */
   find(key: string, request: Fields, nowMs: number): Found {
+    const own = this.#at(key, request, nowMs);
+    if (own.slot) return own;
+    const { accepted, keys } = otherCodings(key, ACCEPTED_ENCODINGS);
+    for (const other of keys) {
+      const found = this.#at(other, request, nowMs);
+      const { slot, outdated } = found;
+      if (slot?.kind !== 'response' || outdated || nowMs >= slot.staleUntilMs) continue;
+      if (takesCoding(accepted, slot.fields)) return found;
+    }
+    return own;
+  }
+
+  #at(key: string, request: Fields, nowMs: number): Found {
     const primary = this.store.get(key);
-    if (primary?.kind !== 'vary') return { slotKey: key, varies: false, slot: this.#unpurged(key, primary, nowMs) };
-    const slotKey = variantKey(key, primary.names, request);
-    const slot = this.store.get(slotKey);
-    return { slotKey, varies: true, slot: slot?.kind === 'vary' ? undefined : this.#unpurged(slotKey, slot, nowMs) };
+    if (primary?.kind !== 'vary') return this.#found({ key, slotKey: key, varies: false }, primary, nowMs);
+    const ownKey = variantKey(key, primary.names, request);
+    const own = this.store.get(ownKey);
+    const slotKey = own ? ownKey : (spokenVariant(primary, request) ?? ownKey);
+    const slot = own ?? this.store.get(slotKey);
+    return this.#found({ key, slotKey, varies: true }, slot?.kind === 'vary' ? undefined : slot, nowMs);
+  }
+
+  #found(
+    place: Pick<Found, 'key' | 'slotKey' | 'varies'>,
+    kept: StoredResponse | PassMark | undefined,
+    nowMs: number,
+  ): Found {
+    const slot = this.#unpurged(place.slotKey, kept, nowMs);
+    const outdated = slot !== undefined && this.invalidations.covers(place.slotKey, slot.begunAtMs);
+    if (slot && !outdated && this.#hasCustomKeys) this.store.confirm(place.slotKey);
+    return { ...place, slot, outdated };
   }
 
   /** What keeps a found response findable: its entry, and for a variant the list that leads to it. */
-  held(key: string, { slotKey, varies }: Found): Held | undefined {
+  held({ key, slotKey, varies }: Found): Held | undefined {
     const held = this.store.held(slotKey);
     if (!varies || !held) return held;
     this.store.confirm(key); // no purge is about a list
@@ -101,23 +135,34 @@ export class Slots {
     return list && new HeldVariant(list, held);
   }
 
-  /** Notes on what a response varies; gives the key of its slot. A list only ever grows while it is kept. */
-  vary(
-    space: Space,
-    key: string,
-    names: readonly string[],
-    request: Fields,
-  ): { slotKey: string; names: readonly string[] } {
+  /** Notes on what a response varies; gives the key of its slot. */
+  vary(space: Space, key: string, request: Fields, variance: Variance): { slotKey: string; names: readonly string[] } {
     const primary = this.store.get(key);
-    const known = primary?.kind === 'vary' ? primary.names : [];
-    const all = unionOfNames(known, names);
-    if (all !== known) this.store.set(space, key, { kind: 'vary', names: all });
-    return { slotKey: variantKey(key, all, request), names: all };
+    const known = primary?.kind === 'vary' ? primary : undefined;
+    const { list, gone, ...place } = placeVariant(key, known, request, variance);
+    for (const variant of gone) this.store.delete(variant);
+    if (list) this.store.set(space, key, list);
+    return place;
+  }
+
+  /**
+   * An unsafe request has changed what is behind a URL. What can be found of it goes, on the disk and for other
+   * processes as well; what is stored under parts of a custom key, or on its way, is known by when it began.
+   */
+  invalidate(urlKey: string, nowMs: number): void {
+    this.invalidations.add(urlKey, nowMs);
+    for (const key of keysOfUrl(urlKey, ACCEPTED_ENCODINGS)) {
+      const primary = this.store.get(key);
+      if (primary?.kind === 'vary') for (const variant of primary.variants) this.store.delete(variant);
+      if (primary?.kind === 'response') this.store.delete(key);
+    }
+    if (this.#hasCustomKeys) this.store.doubtAll();
   }
 
   /** Not what a purge has overtaken: that would only take the place of something better. */
   putResponse(space: Space, slotKey: string, response: StoredResponse): boolean {
     if (this.purges.verdict(space.name, { ...response, key: slotKey })?.kind === 'gone') return false;
+    this.#hasCustomKeys ||= isCustomKey(slotKey);
     return this.store.set(space, slotKey, response);
   }
 
@@ -160,7 +205,7 @@ export class Slots {
 
 function slotBytes(slot: Slot): number {
   if (slot.kind === 'response') return storedBytes(slot);
-  return MARK_BYTES + (slot.kind === 'vary' ? slot.names.join().length : 0);
+  return MARK_BYTES + (slot.kind === 'vary' ? JSON.stringify(slot).length : 0);
 }
 
 class HeldVariant implements Held {
@@ -190,4 +235,11 @@ class HeldVariant implements Held {
 function storedBytes({ body, fields }: StoredResponse): number {
   const bodyBytes = Buffer.isBuffer(body) ? body.length : 0;
   return RESPONSE_OVERHEAD_BYTES + bodyBytes + fields.byteLength() + fields.length * FIELD_OVERHEAD_BYTES;
+}
+
+/** Plain content that was never a matter of codings, or content in one that the client takes. */
+function takesCoding(accepted: string, fields: Fields): boolean {
+  const coding = fields.get('content-encoding')?.trim().toLowerCase();
+  if (coding !== undefined) return accepted.split(', ').includes(coding);
+  return !fields.all('vary').some((line) => /(?:^|[\s,])accept-encoding(?:$|[\s,])/i.test(line));
 }

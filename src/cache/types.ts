@@ -3,6 +3,7 @@ import type { Purge } from '../artifact/purge.ts';
 import type { Fields } from '../http/fields.ts';
 import type { HttpResponse } from '../http/message.ts';
 import type { CacheSettings } from '../router/table.ts';
+import type { Fault } from '../status/fault.ts';
 import type { Held } from './store.ts';
 
 /** `{prefix}-caching-status`: may this be stored, and if not, why. */
@@ -26,6 +27,14 @@ export interface StoreVerdict {
   /** Set when `status` is `ok`. */
   readonly ttlMs: number;
   readonly staleWhileRevalidateMs: number;
+  /** How long after that it may still be served when the next hop fails. */
+  readonly staleIfErrorMs: number;
+  /** The upstream forbids every stale use. */
+  readonly mustRevalidate?: true;
+  /** Not `ok`, but kept: every use is asked of the next hop first, which may answer 304. */
+  readonly validate?: true;
+  /** Lower-case names of fields that the upstream wants left out of what is stored. */
+  readonly unkept?: readonly string[];
 }
 
 export interface CacheRequest {
@@ -63,8 +72,12 @@ export interface CacheAnswer {
   /** Seconds, on hits (and what a fetched response carried). */
   readonly ageSeconds: number;
   readonly stale: boolean;
+  /** The next hop failed, and the stored response took its place: what it failed with. */
+  readonly bridged?: Fault | { readonly status: number };
   /** Remaining freshness in seconds; negative when stale. */
   readonly ttlSeconds?: number;
+  /** The same, exactly. */
+  readonly freshForMs?: number;
   /** Milliseconds spent waiting for somebody else's fetch. */
   readonly coalescedMs?: number;
   /** On hits: id of the request that filled the entry. */
@@ -112,6 +125,11 @@ export interface Cache {
    * from entries of this cache without asking it.
    */
   catchUp(): void;
+  /**
+   * An unsafe request has changed what is behind these URLs (RFC 9111 section 4.4), named as by `urlKey`:
+   * what is stored, or being fetched, is not used unasked again.
+   */
+  invalidate(urlKeys: readonly string[]): void;
   /**
    * What these cover is gone or stale from now on, that which is being fetched now included. `upTo`: every purge up
    * to this one is known now. Resolves when that outlives a crash as long as what is stored does.

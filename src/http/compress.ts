@@ -5,6 +5,7 @@
  */
 import type { Readable } from 'node:stream';
 import { type BrotliCompress, constants, createBrotliCompress, createGzip, type Gzip } from 'node:zlib';
+import type { Fields } from './fields.ts';
 import { listsToken } from './hop-by-hop.ts';
 import type { Body, HttpRequest, HttpResponse } from './message.ts';
 import { type AcceptedEncodings, isCompressible, platformCoding } from './negotiate.ts';
@@ -12,6 +13,9 @@ import { type AcceptedEncodings, isCompressible, platformCoding } from './negoti
 export type CompressVerdict =
   | { readonly coding: 'gzip' | 'br'; readonly reason: string }
   | { readonly coding: null; readonly reason: string };
+
+/** The reason of a verdict that would be another for another client. */
+export const NOT_ACCEPTED = 'not accepted';
 
 export interface CompressOptions {
   /** Bodies known to be smaller stay plain: a head and a dictionary cost more than they save. */
@@ -40,7 +44,7 @@ export function compressVerdict(
   if (isEventStream(fields.get('content-type'))) return no('event stream');
   if (!isCompressible(fields.get('content-type'), request.path)) return no('type');
   if (knownLength(response) < (options.minimumBytes ?? DEFAULT_MINIMUM_BYTES)) return no('too small');
-  return coding === null ? no('not accepted') : { coding, reason: 'compressed by the platform' };
+  return coding === null ? no(NOT_ACCEPTED) : { coding, reason: 'compressed by the platform' };
 }
 
 const isEventStream = (contentType: string | undefined): boolean =>
@@ -57,11 +61,15 @@ export function compress(response: HttpResponse, coding: 'gzip' | 'br'): HttpRes
   fields.set('content-encoding', coding);
   const etag = fields.get('etag');
   if (etag?.startsWith('"')) fields.set('etag', `W/${etag}`);
-  if (!listsToken(fields, 'vary', 'accept-encoding') && fields.get('vary') !== '*') {
-    const vary = fields.get('vary');
-    fields.set('vary', vary === undefined || vary === '' ? 'accept-encoding' : `${vary}, accept-encoding`);
-  }
+  namesAcceptEncoding(fields);
   return { ...response, fields, body: compressBody(response.body, coding) };
+}
+
+/** Adds Accept-Encoding to Vary, in place: also for the plain answer to a client that would not take another. */
+export function namesAcceptEncoding(fields: Fields): void {
+  if (listsToken(fields, 'vary', 'accept-encoding') || fields.get('vary') === '*') return;
+  const vary = fields.get('vary');
+  fields.set('vary', vary === undefined || vary === '' ? 'accept-encoding' : `${vary}, accept-encoding`);
 }
 
 function compressBody(body: Body, coding: 'gzip' | 'br'): Body {

@@ -17,6 +17,7 @@ export interface ConditionInput {
   /** Fields of the 200 response that would be sent. */
   readonly response: Fields;
   readonly asOrigin?: boolean;
+  readonly fromStore?: boolean;
 }
 
 /** In the order of section 13.2.2, If-Range aside. */
@@ -35,7 +36,7 @@ function evaluateOriginConditions({ request, response }: ConditionInput): Condit
   return { kind: 'failed', reason: 'If-Unmodified-Since' };
 }
 
-function evaluateFreshness({ method, request, response }: ConditionInput): ConditionVerdict {
+function evaluateFreshness({ method, request, response, fromStore }: ConditionInput): ConditionVerdict {
   const readOnly = method === 'GET' || method === 'HEAD';
   const ifNoneMatch = request.get('if-none-match');
   if (ifNoneMatch !== undefined) {
@@ -44,7 +45,7 @@ function evaluateFreshness({ method, request, response }: ConditionInput): Condi
   }
   if (!readOnly) return { kind: 'send', reason: 'no condition' };
   const since = parseHttpDate(request.get('if-modified-since'));
-  const modified = parseHttpDate(response.get('last-modified'));
+  const modified = parseHttpDate(response.get('last-modified') ?? (fromStore ? response.get('date') : undefined));
   if (since === undefined || modified === undefined) return { kind: 'send', reason: 'no condition' };
   return modified <= since
     ? { kind: 'not-modified', reason: 'If-Modified-Since' }

@@ -16,11 +16,17 @@ export function httpDate(clock: Clock = systemClock): string {
 
 const TIME = '(?:[01]\\d|2[0-3]):[0-5]\\d:(?:[0-5]\\d|60)';
 const MONTH = '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)';
-const IMF = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d{2} ${MONTH} \\d{4} ${TIME} GMT$`);
-const RFC_850 = new RegExp(`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\\d{2})-(${MONTH})-(\\d{2}) (${TIME}) GMT$`);
-const ASCTIME = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (${MONTH}) ( \\d|\\d{2}) (${TIME}) (\\d{4})$`);
+const IMF = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d{2} ${MONTH} \\d{4} ${TIME} GMT$`, 'i');
+const RFC_850 = new RegExp(
+  `^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\\d{2})-(${MONTH})-(\\d{2}) (${TIME}) GMT$`,
+  'i',
+);
+const ASCTIME = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (${MONTH}) ( \\d|\\d{2}) (${TIME}) (\\d{4})$`, 'i');
 
-/** Milliseconds since the epoch; undefined for anything that is not an HTTP date. */
+/**
+ * Milliseconds since the epoch; undefined for anything that is not an HTTP date. Upper and lower case are the same
+ * here, as a cache is asked to read dates (RFC 9111 section 4.2).
+ */
 export function parseHttpDate(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (IMF.test(value)) return valid(Date.parse(value));

@@ -13,6 +13,10 @@ import { type ByteRange, contentRange, multipartBody, parseRange } from './range
 export interface DeliverOptions {
   /** We are the origin (static files): If-Match and If-Unmodified-Since are ours to judge, 412 is possible. */
   readonly asOrigin?: boolean;
+  /** A stored response without Last-Modified has not changed since its Date (RFC 9111 section 4.3.2). */
+  readonly fromStore?: boolean;
+  /** A POP of ours asks, which updates what it stored: a 304 tells it of the type as well. */
+  readonly forStore?: boolean;
 }
 
 /**
@@ -28,7 +32,7 @@ export function deliver(
   if (response.status !== 200 || (method !== 'GET' && method !== 'HEAD')) return response;
   const input = { method, request: request.fields, response: response.fields, ...options };
   const verdict = evaluateConditions(input);
-  if (verdict.kind === 'not-modified') return withoutBody(response, 304);
+  if (verdict.kind === 'not-modified') return withoutBody(response, 304, options.forStore);
   if (verdict.kind === 'failed') return withoutBody(response, 412);
   // Range is defined for GET only (section 14.2).
   return method === 'GET' ? ranged(request.fields, response) : response;
@@ -37,9 +41,10 @@ export function deliver(
 /** What a 304 may carry (section 15.4.5) is the whole head but for what describes the content that is not sent. */
 const CONTENT_FIELDS = new Set(['content-length', 'content-encoding', 'content-type', 'content-range', 'trailer']);
 
-function withoutBody(response: HttpResponse, status: 304 | 412): HttpResponse {
+function withoutBody(response: HttpResponse, status: 304 | 412, withType = false): HttpResponse {
   discard(response.body);
-  return { status, fields: response.fields.clone().deleteWhere((name) => CONTENT_FIELDS.has(name)), body: null };
+  const isUntold = (name: string) => CONTENT_FIELDS.has(name) && !(withType && name === 'content-type');
+  return { status, fields: response.fields.clone().deleteWhere(isUntold), body: null };
 }
 
 function ranged(request: Fields, response: HttpResponse): HttpResponse {

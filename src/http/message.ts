@@ -35,4 +35,6 @@ export interface HttpResponse {
   readonly trailers?: () => Fields;
   /** Of an answer of another POP: the last purge that was known there when its content was fetched. */
   readonly purgeSequence?: number;
+  /** Of an answer of another POP: how long it is fresh there, in ms; negative when it is stale. */
+  readonly freshForMs?: number;
 }

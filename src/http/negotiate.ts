@@ -10,6 +10,9 @@ import Negotiator from 'negotiator';
  */
 export type AcceptedEncodings = 'identity' | 'gzip' | 'br' | 'br, gzip';
 
+/** All of them, the commonest first. */
+export const ACCEPTED_ENCODINGS: readonly AcceptedEncodings[] = ['br, gzip', 'gzip', 'identity', 'br'];
+
 const REMEMBERED_VALUES = 1_000;
 const remembered = new Map<string, AcceptedEncodings>();
 

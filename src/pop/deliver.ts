@@ -4,13 +4,14 @@
  * included. Source: spec "Headers and telemetry", sections 3 and 5; "Caching", sections 2 and 11.
  */
 import type { CacheAnswer, CachingStatus } from '../cache/types.ts';
-import { deliver } from '../http/deliver.ts';
+import { type DeliverOptions, deliver } from '../http/deliver.ts';
 import type { Fields } from '../http/fields.ts';
 import { appendVia } from '../http/forwarded.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { applyResponseOps } from '../router/apply.ts';
 import type { CacheSettings } from '../router/table.ts';
-import { appendMember, passedOnMember } from '../status/proxy-status.ts';
+import { Fault } from '../status/fault.ts';
+import { appendMember, passedOnMember, proxyStatusMember } from '../status/proxy-status.ts';
 import type { Exchange } from './exchange.ts';
 import { versionOf } from './outbound.ts';
 import type { PopSettings } from './settings.ts';
@@ -20,7 +21,7 @@ export function finish(response: HttpResponse, exchange: Exchange, settings: Pop
   const fields = response.fields.clone();
   const inner = takeInner(fields, settings);
   exchange.telemetry.inner(inner);
-  const answer = deliver(exchange.request, { ...response, fields }, { asOrigin: isStatic(exchange) });
+  const answer = deliver(exchange.request, { ...response, fields }, deliveryOf(exchange));
   applyBrowserSettings(answer.fields, exchange.plan?.cache, answer.status);
   for (const { ops, params } of exchange.plan?.responseOps ?? []) {
     applyResponseOps(ops, answer.fields, { ...exchange.request, params });
@@ -31,7 +32,10 @@ export function finish(response: HttpResponse, exchange: Exchange, settings: Pop
   return answer;
 }
 
-const isStatic = ({ plan }: Exchange): boolean => plan?.action?.kind === 'static';
+const deliveryOf = ({ plan, cached }: Exchange): DeliverOptions => ({
+  asOrigin: plan?.action?.kind === 'static',
+  fromStore: cached?.metric === 'hit',
+});
 
 /** Component lists of inner hops, as the next hop or a stored response reports them. */
 function takeInner(fields: Fields, { branding }: PopSettings): { statuses?: string; components?: string } {
@@ -99,19 +103,40 @@ function stampForwarded(fields: Fields, cached: CacheAnswer | null, exchange: Ex
     const inner = fields.get('cache-status');
     fields.set('cache-status', inner ? `${inner}, ${member}` : member);
     if (cached.metric === 'hit') fields.set('age', String(Math.max(0, Math.floor(cached.ageSeconds))));
+    noteBridged(fields, cached, settings);
   } else fields.set('cache-status', `"${settings.name}"; detail="answered by the edge itself"`);
-  if (exchange.plan?.action?.kind !== 'redirect') addVary(fields, ['accept-encoding', 'user-agent']);
+  if (exchange.plan?.action?.kind !== 'redirect') addVary(fields, exchange);
 }
 
-function addVary(fields: Fields, names: readonly string[]): void {
+/** Something stored took the place of an answer: what failed is told as it would have been without. */
+export function noteBridged(fields: Fields, { bridged }: CacheAnswer, { name }: PopSettings): void {
+  if (!bridged) return;
+  const member = bridged instanceof Fault ? proxyStatusMember(bridged, name) : passedOnMember(name, bridged.status);
+  fields.set('proxy-status', appendMember(fields.get('proxy-status'), member));
+}
+
+/**
+ * What the platform's own choices depend on. An upstream that names what else its answer varies on is believed, so
+ * that caches in front are not made to keep it apart for nothing; only what the route's key looks at is added.
+ */
+function addVary(fields: Fields, { plan }: Exchange): void {
   const present = fields.get('vary');
-  if (present === '*') return;
-  const listed = (present ?? '')
-    .split(',')
-    .map((member) => member.trim())
-    .filter(Boolean);
-  const lower = new Set(listed.map((member) => member.toLowerCase()));
-  fields.set('vary', [...listed, ...names.filter((name) => !lower.has(name))].join(','));
+  const listed = fields.all('vary').flatMap((line) => line.split(','));
+  const lower = new Set(listed.map((member) => member.trim().toLowerCase()).filter((name) => name !== ''));
+  const isToldByUpstream = [...lower].some((name) => name !== 'accept-encoding');
+  const names = isToldByUpstream ? keyedNames(plan) : ['accept-encoding', 'user-agent'];
+  const missing = names.filter((name) => !lower.has(name));
+  if (missing.length === 0 || lower.has('*')) return;
+  fields.set('vary', [...(present ? [present] : []), ...missing].join(','));
+}
+
+/** Cookies are left out: who sees `Vary: Cookie` keeps nothing. */
+function keyedNames(plan: Exchange['plan']): string[] {
+  const names = (plan?.key?.parts ?? []).map((part) => {
+    if (part.kind === 'header') return part.name.toLowerCase();
+    return part.kind === 'cookie' ? undefined : 'user-agent';
+  });
+  return [...new Set(names.filter((name) => name !== undefined))];
 }
 
 const LEVELS = ['MISS', 'HIT-L1', 'HIT-L2'] as const;

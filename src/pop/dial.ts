@@ -5,7 +5,7 @@
  */
 import type { Asset } from '../artifact/manifest.ts';
 import type { ComputeCall, ComputeServices } from '../compute/types.ts';
-import { compress, compressVerdict } from '../http/compress.ts';
+import { compress, compressVerdict, NOT_ACCEPTED, namesAcceptEncoding } from '../http/compress.ts';
 import type { Fields } from '../http/fields.ts';
 import { endToEndFields, stripReserved } from '../http/hop-by-hop.ts';
 import type { HttpRequest, HttpResponse } from '../http/message.ts';
@@ -328,6 +328,7 @@ function asUpstreamResponse(response: HttpResponse, exchange: Exchange, settings
   if (behind.components !== '') fields.set(`${headerPrefix}-components`, behind.components);
   const plain: HttpResponse = { ...response, fields };
   const accepted = normaliseAcceptEncoding(request.fields.get('accept-encoding'));
-  const { coding } = compressVerdict(request, plain, accepted);
+  const { coding, reason } = compressVerdict(request, plain, accepted);
+  if (reason === NOT_ACCEPTED) namesAcceptEncoding(fields);
   return coding === null ? plain : compress(plain, coding);
 }

@@ -14,13 +14,14 @@ import { builtInAnswer } from './built-in.ts';
 import { cacheRequest, noteAsked, noteFetch } from './cache-request.ts';
 import { carriedRequest } from './carried.ts';
 import { catchAnswer } from './catches.ts';
+import { noteChanges } from './changes.ts';
 import { finish } from './deliver.ts';
 import { dial } from './dial.ts';
 import { endingWhenDrained } from './endless.ts';
 import { Exchange } from './exchange.ts';
 import { faultResponse, takeFault } from './faults.ts';
 import { identify, requestIdOf } from './identify.ts';
-import { isPreload } from './link.ts';
+import { isPreload, LINK_HEARTBEAT } from './link.ts';
 import { localAnswer } from './local.ts';
 import { askGlobal, needsGlobal } from './next-hop.ts';
 import { recordEnd } from './record.ts';
@@ -119,6 +120,7 @@ async function fromCache(
   };
   const cached = (await settings.cache.answer(request, fetch, server.signal))!;
   exchange.cached = cached;
+  await noteChanges(cached.response, exchange, settings);
   if (cached.metric === 'hit') exchange.level = 1;
   exchange.telemetry.metric('ect', settings.clock.monotonicMs() - started);
   exchange.telemetry.metric('ecc', cached.metric);
@@ -143,11 +145,11 @@ async function toldAfterwards(
   }
 }
 
-/** 102 is how our own POPs say that they are alive; a client that does not expect it learns nothing from it. */
+/** 102 is also how our own POPs say that they are alive, which is nothing to the client. */
 const informClient =
   (server: ServerExchange) =>
   (status: number, fields: Fields): void => {
-    if (status !== 102) server.inform(status, fields);
+    if (!fields.has(LINK_HEARTBEAT)) server.inform(status, fields);
   };
 
 /** A prefetch: this POP's store, then the global one's, then 412; never an upstream. */

@@ -4,7 +4,7 @@
  * request itself and what is known of the client crosses the link.
  */
 import { PassThrough, type Readable } from 'node:stream';
-import type { FetchPlan } from '../cache/types.ts';
+import type { CacheAnswer, FetchPlan } from '../cache/types.ts';
 import { deliver } from '../http/deliver.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { Fields } from '../http/fields.ts';
@@ -12,6 +12,8 @@ import { appendVia } from '../http/forwarded.ts';
 import type { Body, HttpResponse } from '../http/message.ts';
 import { asFault, Fault } from '../status/fault.ts';
 import { cacheRequest, noteAsked, noteFetch } from './cache-request.ts';
+import { noteChanges } from './changes.ts';
+import { noteBridged } from './deliver.ts';
 import { dial } from './dial.ts';
 import type { Destination } from './directory.ts';
 import { Exchange } from './exchange.ts';
@@ -21,9 +23,12 @@ import {
   encodeReport,
   endTrailers,
   isLinkField,
+  LINK_HEARTBEAT,
   LINK_REFUSED,
   LINK_REPORT,
   type LinkContext,
+  type LinkReport,
+  readChanged,
   readContext,
   serialiseFault,
 } from './link.ts';
@@ -35,9 +40,11 @@ import { tellStory } from './story.ts';
 /** Handles one exchange of the link listener; never rejects. */
 export function createGlobal(settings: PopSettings): (server: ServerExchange) => Promise<void> {
   return async (server) => {
+    const changed = readChanged(server.request.fields, settings.linkToken);
+    if (changed !== null) return takeNews(changed, server, settings);
     const context = readContext(server.request.fields, settings.linkToken);
     if (context === null) return refuse(server);
-    const heartbeat = setInterval(() => server.inform(102), settings.limits['pop.heartbeatMs']);
+    const heartbeat = setInterval(() => server.inform(102, HEARTBEAT), settings.limits['pop.heartbeatMs']);
     heartbeat.unref();
     const exchange = beginExchange(server, context, settings);
     const response = await answer(exchange, context, server, settings).catch((error: unknown) => {
@@ -68,6 +75,13 @@ async function respond(
     server.abort();
     tellStory(exchange, settings, { response, delivery: null });
   }
+}
+
+const HEARTBEAT = Fields.from([[LINK_HEARTBEAT, '1']]);
+
+async function takeNews(changed: readonly string[], server: ServerExchange, { cache }: PopSettings): Promise<void> {
+  cache.invalidate(changed);
+  await server.respond({ status: 204, fields: new Fields(), body: null }).catch(() => server.abort());
 }
 
 /** Whoever cannot prove to be an edge learns nothing. */
@@ -118,7 +132,11 @@ async function answer(
     return dial(exchange, settings, { whole: false, signal, failedStatus: context.catchStatus });
   }
   if (exchange.plan!.action === null) throw new Fault({ cause: 'route.none', hop: 'global' });
-  if (context.mode === 'pass') return dial(exchange, settings, { whole: context.whole, signal, onInformation });
+  if (context.mode === 'pass') {
+    const response = await dial(exchange, settings, { whole: context.whole, signal, onInformation });
+    await noteChanges(response, exchange, settings);
+    return response;
+  }
   const fetch = (fetchSignal: AbortSignal, plan: FetchPlan) =>
     dial(exchange, settings, { ...plan, signal: fetchSignal, onInformation });
   return fromCache(exchange, context, settings, key, fetch, signal);
@@ -158,6 +176,7 @@ async function fromCache(
   const cached = await settings.cache.answer(asked, noted, signal);
   if (cached === null) throw new Fault({ cause: 'cache.prefetch-miss', hop: 'global' });
   exchange.cached = cached;
+  await noteChanges(cached.response, exchange, settings);
   if (cached.metric === 'hit') exchange.level = 2;
   telemetry.metric('gct', settings.clock.monotonicMs() - started);
   telemetry.metric('gcc', cached.metric);
@@ -167,7 +186,8 @@ async function fromCache(
   const member = `"${settings.name}"; ${cached.cacheStatus}`;
   fields.set('cache-status', inner ? `${inner}, ${member}` : member);
   if (cached.metric === 'hit') fields.set('age', String(Math.max(0, Math.floor(cached.ageSeconds))));
-  return deliver(request, { ...cached.response, fields });
+  noteBridged(fields, cached, settings);
+  return deliver(request, { ...cached.response, fields }, { fromStore: cached.metric === 'hit', forStore: true });
 }
 
 function faultAnswer(exchange: Exchange, settings: PopSettings): HttpResponse {
@@ -192,7 +212,7 @@ function onTheLink(response: HttpResponse, exchange: Exchange, settings: PopSett
     statuses: telemetry.statuses,
     components: telemetry.components,
     level,
-    ...(exchange.cached ? { purgeSequence: exchange.cached.purgeSequence } : {}),
+    ...keptOf(exchange.cached),
     ...(length === undefined ? {} : { length }),
     ...(fault === null ? {} : { fault: serialiseFault(fault) }),
     ...(backend === undefined ? {} : { backend }),
@@ -204,6 +224,12 @@ function onTheLink(response: HttpResponse, exchange: Exchange, settings: PopSett
     exchange.fault = broken;
   });
   return { status: response.status, reason: response.reason ?? '', fields, body, trailers };
+}
+
+function keptOf(cached: CacheAnswer | null): Partial<LinkReport> {
+  if (!cached) return {};
+  const { purgeSequence, freshForMs } = cached;
+  return { purgeSequence, ...(freshForMs === undefined ? {} : { freshForMs }) };
 }
 
 /** A stored response tells of the hops behind it; its entries are part of our report. */

@@ -20,6 +20,10 @@ export const LINK_CONTEXT = 'selvedge-link-context';
 export const LINK_REPORT = 'selvedge-link-report';
 /** Marks a request that the platform itself makes to fill its store; its value is the link's token. */
 export const LINK_PRELOAD = 'selvedge-link-preload';
+/** On a 102 that says that we are alive, and nothing of an upstream. */
+export const LINK_HEARTBEAT = 'selvedge-link-heartbeat';
+/** News of URLs that an unsafe request has changed, in place of a request. */
+const LINK_CHANGED = 'selvedge-link-changed';
 export const LINK_END = 'selvedge-link-end';
 /** Why a global POP does not talk to whoever asked: `token`, or `certificate` and what is wrong with it. */
 export const LINK_REFUSED = 'selvedge-link-refused';
@@ -67,6 +71,8 @@ export interface LinkReport {
   readonly level: number;
   /** The last purge that the global POP knew when the content was fetched. */
   readonly purgeSequence?: number;
+  /** Freshness left at the global POP; negative when stale. */
+  readonly freshForMs?: number;
 }
 
 interface SerialisedFault {
@@ -96,6 +102,20 @@ export function readContext(fields: Fields, token: string): LinkContext | null {
   if (!proves(fields.get(LINK_TOKEN), token)) return null;
   const context = fields.get(LINK_CONTEXT);
   return context === undefined ? null : decode<LinkContext>(context);
+}
+
+/** A message that tells of changed URLs. */
+export const changedFields = (urlKeys: readonly string[], token: string): Fields =>
+  Fields.from([
+    ['host', 'selvedge'],
+    [LINK_TOKEN, token],
+    [LINK_CHANGED, encode(urlKeys)],
+  ]);
+
+/** The URLs that a message of one of our edges tells of; null when it is none. */
+export function readChanged(fields: Fields, token: string): readonly string[] | null {
+  const text = fields.get(LINK_CHANGED);
+  return text !== undefined && proves(fields.get(LINK_TOKEN), token) ? decode<readonly string[]>(text) : null;
 }
 
 /** Whether a request is one that the platform makes to fill its own store. */

@@ -13,6 +13,7 @@ import { sendRecorded } from './calls.ts';
 import type { Exchange } from './exchange.ts';
 import { limitsOf } from './limits.ts';
 import {
+  changedFields,
   checkedLinkBody,
   encodeContext,
   isLinkField,
@@ -91,8 +92,12 @@ function answerOf(response: HttpResponse, report: LinkReport, exchange: Exchange
   const prefix = settings.branding.headerPrefix;
   fields.set(`${prefix}-status`, report.statuses).set(`${prefix}-components`, report.components);
   if (report.length !== undefined) fields.set('content-length', report.length);
-  const { purgeSequence } = report;
-  const answer = purgeSequence === undefined ? response : { ...response, purgeSequence };
+  const { purgeSequence, freshForMs } = report;
+  const answer = {
+    ...response,
+    ...(purgeSequence === undefined ? {} : { purgeSequence }),
+    ...(freshForMs === undefined ? {} : { freshForMs }),
+  };
   if (answer.body === null || Buffer.isBuffer(answer.body)) return answer;
   const checked = checkedLinkBody(answer.body, response.trailers ?? (() => fields));
   return { ...answer, ...checked };
@@ -125,6 +130,29 @@ function linkFields(exchange: Exchange, settings: PopSettings, call: LinkCall, s
   if (call.ifModifiedSince !== undefined) fields.set('if-modified-since', call.ifModifiedSince);
   return fields.set(LINK_TOKEN, settings.linkToken).set(LINK_CONTEXT, encodeContext(context));
 }
+
+/**
+ * Tells the global POP what was changed without it. Never throws: an upstream that has done what was asked of it is
+ * not failed by a link that is down, and what L2 keeps then ends with its lifetime.
+ */
+export async function tellGlobal(
+  changedUrlKeys: readonly string[],
+  exchange: Exchange,
+  settings: PopSettings,
+): Promise<void> {
+  if (settings.link === null) return;
+  const fields = changedFields(changedUrlKeys, settings.linkToken);
+  const asked = { origin: settings.link.origin, hop: 'edge' as const, method: 'GET', path: '/', body: null };
+  try {
+    const { response } = await settings.upstream.send({ ...asked, fields, signal: AbortSignal.timeout(NEWS_MS) });
+    if (response.body && !Buffer.isBuffer(response.body)) response.body.resume();
+  } catch (error) {
+    settings.report(`the global POP was not told of a change (request ${exchange.requestId})`, error);
+  }
+}
+
+/** So long does the answer to an unsafe request wait for the global POP to know of it. */
+const NEWS_MS = 1_000;
 
 /** Whatever may be stored goes through the global POP, and so does what only it can run. */
 export function needsGlobal({ plan }: Exchange, { link }: PopSettings, whole: boolean): boolean {

@@ -116,7 +116,15 @@ export interface CacheSettings {
     | {
         readonly maxAgeSeconds?: number;
         readonly staleWhileRevalidateSeconds?: number;
+        /** A failing upstream is bridged with the stored response for so long after its other windows. */
+        readonly staleIfErrorSeconds?: number;
+        /** A response that says nothing of its lifetime has a tenth of its age since Last-Modified, at most this. */
+        readonly heuristicMaxAgeSeconds?: number;
         readonly forcePrivateCaching?: boolean;
+        /** Responses with Set-Cookie are stored, and everybody gets the same cookie. */
+        readonly forceSetCookieCaching?: boolean;
+        /** Cache-Control and Pragma of requests are obeyed. */
+        readonly obeyRequestDirectives?: boolean;
       };
   readonly browser?:
     | false
@@ -127,6 +135,8 @@ export interface CacheSettings {
         readonly spa?: boolean;
       };
   readonly prefetchUpstreamRequests?: boolean;
+  /** Statuses of 400 and above that are stored like any other. */
+  readonly cacheableStatusCodes?: readonly number[];
 }
 
 /** What `CustomCacheKey` compiled to. */
@@ -234,6 +244,8 @@ export interface Backend {
   readonly scheme?: 'https' | 'http' | 'match';
   readonly basePath?: string;
   readonly disableCheckCert?: boolean;
+  /** An unknown transfer coding of a response is taken for noise instead of failing with 536. */
+  readonly passUnknownTransferCoding?: boolean;
   /** Milliseconds until the response head must be complete; overrides `upstream.responseMs`. */
   readonly firstByteTimeout?: number;
 }

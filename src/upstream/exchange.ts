@@ -146,8 +146,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #onHead(controller: Dispatcher.DispatchController, status: number, fields: Fields, reason?: string): void {
-    const { limits } = this.#call.origin;
-    const failure = checkHead(status, fields, limits, this.#options.exempt) ?? this.#checkLength(fields);
+    const { limits, passUnknownTransferCoding } = this.#call.origin;
+    const failure =
+      checkHead(status, fields, limits, this.#options.exempt, passUnknownTransferCoding) ?? this.#checkLength(fields);
     if (failure !== null) {
       this.#fail(failure);
       return;

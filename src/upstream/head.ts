@@ -30,9 +30,15 @@ export type HeadLimits = Pick<OriginLimits, 'headerCount' | 'headerBytes' | 'coo
 type Exempt = (lowerName: string) => boolean;
 
 /** The first thing wrong with a head, or null. */
-export function checkHead(status: number, fields: Fields, limits: HeadLimits, exempt: Exempt): StageFailure | null {
+export function checkHead(
+  status: number,
+  fields: Fields,
+  limits: HeadLimits,
+  exempt: Exempt,
+  passUnknownCoding = false,
+): StageFailure | null {
   if (status < 200) return new StageFailure('head.malformed', { details: 'status', evidence: { status } });
-  return checkSize(fields, limits, exempt) ?? checkCoding(fields);
+  return checkSize(fields, limits, exempt) ?? checkCoding(fields, passUnknownCoding);
 }
 
 function checkSize(fields: Fields, limits: HeadLimits, exempt: Exempt): StageFailure | null {
@@ -100,19 +106,23 @@ function over(
   return seen > value ? new StageFailure(stage, { parameters, evidence: { limit, value, seen } }) : null;
 }
 
-/** We send no `TE`, so `chunked` alone is what a response may be coded with (RFC 9112 section 6.1). */
-function checkCoding(fields: Fields): StageFailure | null {
+/**
+ * We send no `TE`, so `chunked` alone is what a response may be coded with (RFC 9112 section 6.1). A body in another
+ * single coding ends with its connection (section 6.3); whoever knows that the word is noise may have it passed.
+ */
+function checkCoding(fields: Fields, passUnknown: boolean): StageFailure | null {
   const codings = (fields.get('transfer-encoding') ?? 'chunked')
     .split(',')
     .map((coding) => coding.trim().toLowerCase());
-  if (codings.length === 1 && codings[0] === 'chunked') return null;
+  if (codings.length === 1 && (codings[0] === 'chunked' || passUnknown)) return null;
   const coding = codings.find((one) => one !== 'chunked') ?? 'chunked, chunked';
   return new StageFailure('head.transfer-coding', { parameters: { coding }, evidence: { codings } });
 }
 
 /** Whether a response ends only where its connection ends: nothing in it says how long it is. */
 export function endsWithConnection(fields: Fields): boolean {
-  return !fields.has('transfer-encoding') && !fields.has('content-length');
+  const coding = fields.get('transfer-encoding')?.trim().toLowerCase();
+  return coding === undefined ? !fields.has('content-length') : coding !== 'chunked';
 }
 
 /** Content-Length, where there is a valid one. */

@@ -32,6 +32,7 @@ export interface BackendRecord {
   /** Host that is sent; where `domainOrIp` is an address also the name that the certificate must cover. */
   readonly hostHeader?: string;
   readonly disableCheckCert?: boolean;
+  readonly passUnknownTransferCoding?: boolean;
   /** Milliseconds; replaces `upstream.responseMs`. */
   readonly firstByteTimeout?: number;
 }
@@ -54,6 +55,7 @@ export function backendOrigin(
     port: backend.port ?? port ?? defaultPort(scheme),
     ...(servername === undefined ? {} : { servername }),
     verifyCertificate: backend.disableCheckCert !== true,
+    ...(backend.passUnknownTransferCoding === true ? { passUnknownTransferCoding: true } : {}),
     limits: upstreamLimits(limits, backend.firstByteTimeout),
   };
 }

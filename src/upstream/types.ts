@@ -16,6 +16,8 @@ export interface Origin {
   readonly servername?: string;
   /** Certificates are checked unless false. */
   readonly verifyCertificate: boolean;
+  /** A transfer coding that is not known is taken for noise: the body is passed on as it comes. */
+  readonly passUnknownTransferCoding?: boolean;
   /** Client certificate of the platform (link with mutual TLS), PEM. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string };
   /** Authorities that are trusted for it alone, PEM; default: whom the platform trusts for backends. */

@@ -252,7 +252,6 @@ describe('the way of a request', () => {
       h2: '0',
       rfr: 'https://a.example/',
       ua: 'curl/8',
-      ttl: '60',
       s_rs: answer.body.length,
       ds: 'default',
       xms: answer.get('x-sv-status'),
@@ -260,6 +259,7 @@ describe('the way of a request', () => {
       ckh: answer.get('x-sv-cache-hash'),
     };
     for (const [name, value] of Object.entries(expected)) assert.equal(line[name], value, name);
+    assert.match(String(line.ttl), /^(?:60|59)$/, 'the link takes a moment');
     assert.equal('xcode' in line, false);
     const hit = await site.ask('/kept/logged?a=1');
     const hitLine = await platform.log(hit.get('x-sv-request-id')!);

@@ -17,13 +17,24 @@ export interface CacheControl {
    * (RFC 9111 section 4.2.1: consider it stale). Of several, the smallest: the most restrictive one.
    */
   seconds(name: string): number | undefined;
+  /**
+   * `no-cache` and `private` may be about some fields only: their lower-case names. Null when the directive occurs
+   * and is about everything; empty when it is absent.
+   */
+  fieldNames(name: string): readonly string[] | null;
+  /** The directive occurs with something behind `=`, readable or not. */
+  hasArgument(name: string): boolean;
 }
 
-type Directive = readonly [name: string, argument: string | null];
+/** No argument: null. One that cannot be read: undefined. */
+type Directive = readonly [name: string, argument: string | null | undefined];
 
-/** What governs a shared cache of this platform: a valid CDN-Cache-Control wins over Cache-Control (RFC 9213). */
+/**
+ * What governs a shared cache of this platform: a valid CDN-Cache-Control wins over Cache-Control (RFC 9213), and so
+ * does, behind it, the older Surrogate-Control.
+ */
 export function responseCacheControl(fields: Fields): CacheControl & { readonly targeted: boolean } {
-  const targeted = parseTargeted(fields.get('cdn-cache-control'));
+  const targeted = parseTargeted(fields.get('cdn-cache-control')) ?? parseSurrogate(fields.all('surrogate-control'));
   if (targeted) return { ...cacheControlOf(targeted, false), targeted: true };
   return { ...parseCacheControl(fields.all('cache-control')), targeted: false };
 }
@@ -45,12 +56,23 @@ function cacheControlOf(directives: readonly Directive[], malformed: boolean): C
       if (found.length === 0) return undefined;
       return malformed ? 0 : Math.min(...found.map(([, argument]) => deltaSeconds(argument)));
     },
+    hasArgument: (name) => named(name).some(([, argument]) => argument !== null),
+    fieldNames(name) {
+      const lists = named(name).map(([, argument]) => fieldList(argument));
+      return malformed || lists.includes(null) ? null : lists.flatMap((list) => list!);
+    },
   };
 }
 
+/** `a` or `"a, b"`; null for anything that is not a list of field names. */
+function fieldList(argument: string | null | undefined): readonly string[] | null {
+  const names = (argument ?? '').split(',').map((name) => name.trim().toLowerCase());
+  return names.every((name) => /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)) ? names : null;
+}
+
 /** `60` or `"60"`; anything else is worth nothing. */
-function deltaSeconds(argument: string | null): number {
-  if (argument === null || !/^\d+$/.test(argument)) return 0;
+function deltaSeconds(argument: string | null | undefined): number {
+  if (argument === null || argument === undefined || !/^\d+$/.test(argument)) return 0;
   return Math.min(Number(argument), MAX_DELTA_SECONDS);
 }
 
@@ -74,7 +96,7 @@ function scanLine(line: string, directives: Directive[]): boolean {
     const name = take(TOKEN)?.[0].toLowerCase();
     const argument = name !== undefined && line[at] === '=' ? takeArgument() : null;
     const clean = name !== undefined && argument !== undefined && take(SEPARATOR);
-    if (name !== undefined) directives.push([name, clean ? (argument ?? null) : 'invalid']);
+    if (name !== undefined) directives.push([name, clean ? argument : undefined]);
     // a directive that cannot be read still counts by its name; what follows the next comma is read again
     if (!clean && take(TO_NEXT_COMMA)?.[0].includes('"')) malformed = true;
     take(/[ \t,]*/y);
@@ -99,7 +121,20 @@ function parseTargeted(value: string | undefined): Directive[] | null {
   }
 }
 
-function targetedArgument(item: unknown): string | null {
+function targetedArgument(item: unknown): string | null | undefined {
   if (item === true) return null;
-  return Number.isInteger(item) ? String(item) : 'invalid';
+  if (Number.isInteger(item)) return String(item);
+  // a list of field names; seconds are numbers here, never text
+  return typeof item === 'string' && !/^\d/.test(item) ? item : undefined;
+}
+
+/**
+ * As in the Edge Architecture specification: a directive with a target (`;name`) is for another surrogate. One that
+ * only speaks of other things than storing governs nothing.
+ */
+function parseSurrogate(lines: readonly string[]): Directive[] | null {
+  const members = lines.flatMap((line) => line.split(',')).filter((member) => !member.includes(';'));
+  const directives: Directive[] = [];
+  for (const member of members) scanLine(member, directives);
+  return directives.some(([name]) => name === 'max-age' || name === 'no-store') ? directives : null;
 }

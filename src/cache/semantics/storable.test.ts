@@ -42,6 +42,33 @@ describe('each row of the table refuses with its word', () => {
       { fields: { 'set-cookie': 'a=b' }, settings: cached(60, true) },
       'set-cookie',
     ],
+    'set-cookie, where the project shares it': [
+      {
+        fields: { 'set-cookie': 'a=b', 'cache-control': 'max-age=9' },
+        settings: { edge: { forceSetCookieCaching: true } },
+      },
+      'ok',
+    ],
+    'set-cookie2': [{ fields: { 'set-cookie2': 'a=b', 'cache-control': 'max-age=9' } }, 'set-cookie'],
+    'set-cookie that is left out': [
+      { fields: { 'set-cookie': 'a=b', 'cache-control': 'max-age=9, private="Set-Cookie"' } },
+      'ok',
+    ],
+    'status 404, where the project stores it': [{ status: 404, settings: { cacheableStatusCodes: [404, 410] } }, 'ok'],
+    'status 500, where the project stores 404': [{ status: 500, settings: { cacheableStatusCodes: [404] } }, 'code'],
+    'private for some fields': [{ fields: { 'cache-control': 'private="x-user", max-age=9' } }, 'ok'],
+    'no-store for those who do not understand the status': [
+      { fields: { 'cache-control': 'no-store, must-understand, max-age=9' } },
+      'ok',
+    ],
+    'no-store and a status that is not understood': [
+      {
+        status: 599,
+        settings: { cacheableStatusCodes: [599] },
+        fields: { 'cache-control': 'no-store, must-understand, max-age=9' },
+      },
+      'private',
+    ],
     'no lifetime from anybody': [{ fields: {} }, 'no-max-age'],
     'max-age=0': [{ fields: { 'cache-control': 'max-age=0' } }, 'no-max-age'],
     'no-cache': [{ fields: { 'cache-control': 'no-cache, max-age=60' } }, 'no-max-age'],

@@ -14,7 +14,6 @@ import type { Compute } from '../../compute/types.ts';
 import { type BlobSource, createBlobSource } from '../../control/blob-source.ts';
 import { openBlobStore } from '../../control/blobs.ts';
 import { type PurgeSink, startFeedClient } from '../../control/feed-client.ts';
-import type { HttpResponse } from '../../http/message.ts';
 import { createPop, type Pop } from '../../pop/pop.ts';
 import { AccessLog } from '../../telemetry/access-log.ts';
 import { ServerLog } from '../../telemetry/server-log.ts';
@@ -216,12 +215,6 @@ function composeUpstream({ config, role }: PopSpec, prohibited: Prohibited) {
   });
 }
 
-/** Freshness left at the global POP, which ends its Cache-Status member with it; upstreams' own never get this far. */
-function linkTtlMs({ fields }: HttpResponse): number | undefined {
-  const ttl = /;\s*ttl=(-?\d+)[^,]*$/.exec(fields.get('cache-status') ?? '')?.[1];
-  return ttl === undefined ? undefined : Number(ttl) * 1000;
-}
-
 /** Without a disk that can be used a POP has its memory. */
 function openDisk({ config, role, brokenBeforeMs = 0 }: PopSpec, report: Report): DiskTier | undefined {
   if (!config.cache.enabled || !config.cache.disk) return undefined;
@@ -246,7 +239,7 @@ function composeCache({ config, role }: PopSpec, disk: DiskTier | undefined, rep
     maxObjectBytes,
     ...(disk ? { disk } : {}),
     hitForPassSeconds: config.limits['cache.hitForPassSeconds'],
-    nextHopTtlMs: linkTtlMs,
+    nextHopTtlMs: ({ freshForMs }) => freshForMs,
     onRefreshFault: (fault, request) =>
       report(`refresh of a stored response failed (selvedge why ${request.requestId})`, fault),
   });

@@ -5,8 +5,17 @@ import { kindOf, type Reporter } from './op-builders.ts';
 import type { BackendOptions, CacheOptions } from './types.ts';
 
 const KEYS = {
-  cache: ['edge', 'browser', 'key', 'prefetchUpstreamRequests'],
-  'cache.edge': ['maxAgeSeconds', 'staleWhileRevalidateSeconds', 'forcePrivateCaching', 'key'],
+  cache: ['edge', 'browser', 'key', 'prefetchUpstreamRequests', 'cacheableStatusCodes'],
+  'cache.edge': [
+    'maxAgeSeconds',
+    'staleWhileRevalidateSeconds',
+    'staleIfErrorSeconds',
+    'heuristicMaxAgeSeconds',
+    'forcePrivateCaching',
+    'forceSetCookieCaching',
+    'obeyRequestDirectives',
+    'key',
+  ],
   'cache.browser': ['maxAgeSeconds', 'serviceWorkerSeconds', 'convertToGet', 'spa'],
   proxy: ['path', 'headers', 'transformRequest', 'transformResponse', 'removeEmptySearchParamValues'],
   serveStatic: [
@@ -22,7 +31,10 @@ const KEYS = {
   redirect: ['statusCode', 'query'],
   allowCors: ['origin', 'methods', 'headers', 'maxAge', 'credentials'],
   static: ['handler', 'glob', 'ignore', 'paths', 'sort', 'label'],
-  backend: ['domainOrIp', 'hostHeader', 'port', 'scheme', 'basePath', 'disableCheckCert', 'firstByteTimeout'],
+  backend: [
+    ...(['domainOrIp', 'hostHeader', 'port', 'scheme', 'basePath', 'disableCheckCert', 'firstByteTimeout'] as const),
+    'passUnknownTransferCoding',
+  ],
   requireBasicAuth: ['route', 'criteria', 'username', 'password', 'realm', 'strictAuth'],
 } as const;
 export type OptionsName = keyof typeof KEYS;
@@ -50,13 +62,22 @@ export function readCacheOptions(
     return { settings: {} };
   }
   warnUnknownKeys('cache', options, report);
-  const { edge, browser, prefetchUpstreamRequests } = options;
+  const { edge, browser, prefetchUpstreamRequests, cacheableStatusCodes } = options;
   const settings: CacheSettings = {
     ...(edge === undefined ? {} : { edge: readPart('cache.edge', edge, report) }),
     ...(browser === undefined ? {} : { browser: readPart('cache.browser', browser, report) }),
     ...(prefetchUpstreamRequests === undefined ? {} : { prefetchUpstreamRequests }),
+    ...(cacheableStatusCodes === undefined ? {} : { cacheableStatusCodes: readStatuses(cacheableStatusCodes, report) }),
   };
   return { settings, ...(readKey(options, report) ?? {}) };
+}
+
+function readStatuses(statuses: unknown, report: Reporter): readonly number[] {
+  const list: readonly unknown[] = Array.isArray(statuses) ? statuses : [statuses];
+  const wrong = list.filter((status) => !(Number.isInteger(status) && Number(status) >= 200 && Number(status) <= 599));
+  for (const status of wrong)
+    report.error(`cache.cacheableStatusCodes must be statuses, not ${String(status)}`, '[404]');
+  return list.filter((status) => !wrong.includes(status)) as number[];
 }
 
 function readPart<Part extends object>(

@@ -84,7 +84,23 @@ export interface Compute {
 
 export interface CacheOptions {
   /** `false`: never stored at the edge. */
-  edge?: false | { maxAgeSeconds?: number; staleWhileRevalidateSeconds?: number; forcePrivateCaching?: boolean };
+  edge?:
+    | false
+    | {
+        maxAgeSeconds?: number;
+        staleWhileRevalidateSeconds?: number;
+        /** A failing upstream is bridged with the stored response for so long. */
+        staleIfErrorSeconds?: number;
+        /** Without a lifetime from anybody: a tenth of the time since Last-Modified, at most this. */
+        heuristicMaxAgeSeconds?: number;
+        forcePrivateCaching?: boolean;
+        /** Stores responses with Set-Cookie: everybody gets the same cookie. */
+        forceSetCookieCaching?: boolean;
+        /** Obeys Cache-Control and Pragma of requests, which lets every client send load to the upstream. */
+        obeyRequestDirectives?: boolean;
+      };
+  /** Statuses of 400 and above that are stored like any other. */
+  cacheableStatusCodes?: number[];
   /** `false`: the browser is told not to cache. */
   browser?: false | { maxAgeSeconds?: number; serviceWorkerSeconds?: number; convertToGet?: boolean; spa?: boolean };
   key?: CustomCacheKey;
@@ -175,6 +191,8 @@ export interface BackendOptions {
   scheme?: 'https' | 'http' | 'match';
   basePath?: string;
   disableCheckCert?: boolean;
+  /** An unknown transfer coding of a response is taken for noise instead of failing with 536. */
+  passUnknownTransferCoding?: boolean;
   /** Milliseconds until the response head must be complete. */
   firstByteTimeout?: number;
 }
