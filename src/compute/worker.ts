@@ -26,6 +26,8 @@ import { loadFault } from './timeout.ts';
 import type { ComputeCall, Runnable } from './types.ts';
 
 const MEMORY_CHECK_MS = 50;
+/** Longest that a process may take until it can load anything: only a machine in trouble takes seconds. */
+const START_MS = 30_000;
 const MIB = 1_048_576;
 /** A request in the worker's hands. */
 export interface WorkerRun {
@@ -240,15 +242,14 @@ export class Worker {
     // Stragglers of the group hold the pipes open: they go first, then `close` comes with everything read.
     child.once('exit', () => child.pid !== undefined && killGroup(child.pid));
     child.once('close', (code, signal) => this.#end(code, signal));
-    this.#limitLoading();
+    this.#limitLoading(Math.max(this.#room.loadMs, START_MS));
     this.#watchMemory();
   }
 
   /** Once for the start of the process, and anew for the bundle: a slow start is not the project's. */
-  #limitLoading(): void {
-    const { clock, loadMs } = this.#room;
+  #limitLoading(withinMs: number): void {
     this.#loadTimer?.cancel();
-    this.#loadTimer = clock.setTimer(loadMs, () => setImmediate(() => void this.#loadsTooLong()));
+    this.#loadTimer = this.#room.clock.setTimer(withinMs, () => setImmediate(() => void this.#loadsTooLong()));
   }
 
   async #loadsTooLong(): Promise<void> {
@@ -287,7 +288,7 @@ export class Worker {
   #load(): void {
     const { runnable } = this;
     this.#phase = 'load';
-    this.#limitLoading();
+    this.#limitLoading(this.#room.loadMs);
     this.#tell({
       t: 'start',
       socketPath: this.socketPath,
