@@ -4,6 +4,7 @@ import { type LimitOverrides, overrideProblem } from '../config/overrides.ts';
 import { type Branding, DEFAULT_BRANDING } from '../status/branding.ts';
 import { type CodeDescription, describeCode, describeCodes } from '../status/catalogue.ts';
 import { describeCause } from '../status/cause-record.ts';
+import { readClearCache } from './clear-cache.ts';
 import type { CodeView, VariableView } from './contract.ts';
 import { type Control, deploymentNumber } from './control.ts';
 import { feedLines } from './feed.ts';
@@ -171,6 +172,15 @@ export function endpoints({
         const wait = boolean(body.wait, 'wait') ?? false;
         const view = await purge(control.parts, place(call), readPurgeOrder(body), wait);
         return { status: wait ? 200 : 202, json: view };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/clear-cache',
+      async handle(call) {
+        const { place, order } = readClearCache(await call.json());
+        const { id } = await purge(control.parts, place, order, false);
+        return { json: { success: true, id } };
       },
     },
     {

@@ -249,7 +249,8 @@ function checkHost(request: IncomingMessage, allowed: readonly string[]): void {
 }
 
 function checkToken(request: IncomingMessage, expected: Buffer): void {
-  const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const key = request.headers['x-api-key'];
+  const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? key?.toString();
   if (token === undefined) {
     throw new Problem({
       status: 401,

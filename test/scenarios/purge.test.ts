@@ -5,6 +5,7 @@ import type { PurgeView } from '../../src/control/contract.ts';
 import { type CliResult, cliHere } from '../actors/cli.ts';
 import { type PathOrigin, pathOrigin, projectFiles } from '../actors/path-origin.ts';
 import { type Platform, type Site, startPlatform } from '../actors/platform.ts';
+import { until } from '../actors/until.ts';
 
 const ROUTES = `
   .match('/:path*', ({ cache, proxy }) => { cache({ edge: { maxAgeSeconds: 3600 } }); proxy('o'); })`;
@@ -45,6 +46,36 @@ describe('a purge', () => {
     assert.equal(code, 0, stderr);
     return JSON.parse(stdout) as PurgeView;
   }
+
+  test('is ordered by deploy scripts of the earlier systems as they always did', async () => {
+    const path = page('/old/a');
+    const other = page('/old/b', 'old-key');
+    const clear = (body: Readonly<Record<string, unknown>>, key = platform.control.token) =>
+      fetch(`${platform.control.url}/api/v1/clear-cache`, {
+        method: 'POST',
+        headers: { 'x-api-key': key, 'content-type': 'application/json' },
+        body: JSON.stringify({ team: 'us', site: 'purged', environment: 'default', ...body }),
+      });
+    await Promise.all([visitOften(path), visitOften(other)]);
+    assert.equal((await clear({ paths: [path] })).status, 200);
+    await until('the purge of a path', async () => (await visitOften(path)).join() === 'edition 2');
+    assert.deepEqual(await visitOften(other), ['edition 1']);
+    assert.equal((await clear({ surrogateKeys: ['old-key'] })).status, 200);
+    await until('the purge of a key', async () => (await visitOften(other)).join() === 'edition 2');
+    assert.equal((await clear({})).status, 200);
+    await until('the purge of all', async () => (await visitOften(path)).join() === 'edition 3');
+    assert.equal((await clear({}, 'wrong')).status, 401);
+    for (const [body, told] of [
+      [{ site: undefined }, /site.*must name the project/],
+      [{ paths: [path], surrogateKeys: ['k'] }, /one kind for each call/],
+      [{ cacheHashes: ['0'] }, /name their paths or surrogateKeys/],
+      [{ pahts: [path] }, /is unknown, use paths/],
+    ] as const) {
+      const refused = await clear(body);
+      assert.equal(refused.status, 422);
+      assert.match(await refused.text(), told);
+    }
+  });
 
   test('of a path is in force at every process when --wait returns, and tells so', async () => {
     const path = page('/one/a');
