@@ -13,7 +13,7 @@ export function cacheRequest(
   asked: Pick<CacheRequest, 'bypass' | 'lookupOnly'>,
 ): CacheRequest {
   const { request, plan, requestId } = exchange;
-  const bypass = settings.stores ? (asked.bypass ?? key.bypass) : STORING_IS_OFF;
+  const bypass = settings.stores ? (asked.bypass ?? key.bypass ?? unkeyedBody(exchange)) : STORING_IS_OFF;
   return {
     key: key.key,
     method: request.method,
@@ -30,6 +30,15 @@ export function cacheRequest(
 }
 
 const STORING_IS_OFF = { status: 'disabled', reason: 'storing is switched off (cache.enabled)' } as const;
+
+/** A GET may have a body, and an upstream may look at it: its answer is not one to the URL alone. */
+function unkeyedBody({ request: { method, body }, plan }: Exchange): CacheRequest['bypass'] {
+  const hasBody = Buffer.isBuffer(body) ? body.length > 0 : body !== null;
+  const wouldBeKept = (method === 'GET' || method === 'HEAD') && !plan!.bodyKey;
+  return hasBody && wouldBeKept ? UNKEYED_BODY : undefined;
+}
+
+const UNKEYED_BODY = { status: 'pass', reason: 'the request has a body, which is not part of the key' } as const;
 
 /** Remembers what the cache was asked, for the story of an exchange that it gave no answer to. */
 export function noteAsked(exchange: Exchange, { bypass }: CacheRequest): void {
