@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { newFolder } from '../../test/actors/folder.ts';
 
 const BIN = fileURLToPath(new URL('./bin.mjs', import.meta.url));
 
@@ -25,7 +25,7 @@ function run(bin: string, args: readonly string[], preload?: string): Promise<Re
 
 /** An installed package without its optional dependencies: nothing but the entry and a build that says hello. */
 function installed(): { readonly bin: string; readonly root: string } {
-  const root = join(mkdtempSync(join(tmpdir(), 'selvedge-bin-')), 'node_modules', 'selvedge');
+  const root = join(newFolder('bin'), 'node_modules', 'selvedge');
   mkdirSync(join(root, 'src', 'cli'), { recursive: true });
   mkdirSync(join(root, 'dist'));
   cpSync(BIN, join(root, 'src', 'cli', 'bin.mjs'));

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cli, cliHere } from '../../test/actors/cli.ts';
 import { type ControlPlane, controlPlane, TEST_TOKEN } from '../../test/actors/control-plane.ts';
+import { newFolder } from '../../test/actors/folder.ts';
 import { writeControlAddress } from '../control/discovery.ts';
-
-const newFolder = (): string => mkdtempSync(join(tmpdir(), 'selvedge-cli-'));
 
 describe('wrong usage ends with exit code 2 and says what is wrong', () => {
   const mistakes: readonly (readonly [line: string, words: RegExp])[] = [

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { cli, cliHere, finished, startCli } from '../../test/actors/cli.ts';
 import { callApi, newDataDir, TEST_TOKEN } from '../../test/actors/control-plane.ts';
 import { type ControlProcess, controlProcess } from '../../test/actors/control-process.ts';
+import { newFolder } from '../../test/actors/folder.ts';
 import type { DeploymentList } from '../control/contract.ts';
 
 const running: ControlProcess[] = [];
@@ -20,7 +20,7 @@ async function platform(dataDir = newDataDir(), port = 0, slowMs = 0): Promise<C
 
 /** A small project as `init` makes it. */
 async function project(): Promise<string> {
-  const dir = join(mkdtempSync(join(tmpdir(), 'selvedge-project-')), 'shop');
+  const dir = join(newFolder('project'), 'shop');
   assert.equal((await cliHere(['init', dir])).code, 0);
   return dir;
 }

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { newFolder } from '../../test/actors/folder.ts';
 import { openBlobStore } from './blobs.ts';
 import { Problem } from './problem.ts';
 
 const shaOf = (content: string): string => createHash('sha256').update(content).digest('hex');
-const newFolder = (): string => mkdtempSync(join(tmpdir(), 'selvedge-blobs-'));
 
 async function* chunks(...parts: string[]): AsyncGenerator<Buffer> {
   for (const part of parts) yield Buffer.from(part);

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
+import { newFolder } from '../../test/actors/folder.ts';
 import { controlStoreContract } from '../../test/conformance/control-store.ts';
 import { isDiskFull } from './problem.ts';
 import { Database } from './sqlite.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
-const newPath = (): string => join(mkdtempSync(join(tmpdir(), 'selvedge-store-')), 'control.db');
+const newPath = (): string => join(newFolder('store'), 'control.db');
 const openAt = (path: string): SqliteStore => new SqliteStore({ path, domain: 'localhost' });
 const paths = new WeakMap<object, string>();
 

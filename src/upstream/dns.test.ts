@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { closedDnsServer, dnsServer } from '../../test/actors/dns-server.ts';
+import { newFolder } from '../../test/actors/folder.ts';
 import { ManualClock } from '../../test/actors/manual-clock.ts';
 import { type Address, createResolver, type Resolver } from './dns.ts';
 import { StageFailure } from './failure.ts';
@@ -42,7 +42,7 @@ describe('names that need no server', () => {
   }
 
   test('the hosts file answers first when no servers are configured', async () => {
-    const hostsFile = join(mkdtempSync(join(tmpdir(), 'selvedge-hosts-')), 'hosts');
+    const hostsFile = join(newFolder('hosts'), 'hosts');
     writeFileSync(hostsFile, '# lab\n127.0.0.9 api.test www.api.test # both\n::1 api.test\n');
     const own = createResolver({ clock: new ManualClock(), hostsFile });
     assert.equal(await lookup(own, 'API.test'), '127.0.0.9 ::1');

@@ -80,7 +80,11 @@ export class Browser implements AsyncDisposable {
     const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
     const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--mute-audio'];
     const where = ['--remote-debugging-port=0', `--user-data-dir=${profile}`];
-    const child = spawn(path, [...flags, ...quiet, ...where, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(path, [...flags, ...quiet, ...where, 'about:blank'], {
+      // Killed, it leaves its own temporary files: in the folder that goes with it.
+      env: { ...process.env, TMPDIR: profile },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const address = await debuggerAddress(child);
     const socket = new WebSocket(address, { perMessageDeflate: false, maxPayload: 256 * 1024 * 1024 });
     await once(socket, 'open');

@@ -1,23 +1,11 @@
 /** A control plane on a data directory of its own, with what tests do to it: send blobs, deploy, call the API. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type ControlServer, type ControlServerOptions, startControl } from '../../src/control/server.ts';
+import { newFolder } from './folder.ts';
 
 export const TEST_TOKEN = 'test-token';
 
-const madeDirs: string[] = [];
-process.once('exit', () => {
-  for (const dir of madeDirs) rmSync(dir, { recursive: true, force: true });
-});
-
-/** Removed when the test process ends. */
-export function newDataDir(): string {
-  const dir = mkdtempSync(join(tmpdir(), 'selvedge-data-'));
-  madeDirs.push(dir);
-  return dir;
-}
+export const newDataDir = (): string => newFolder('data');
 
 export interface Answer {
   readonly status: number;

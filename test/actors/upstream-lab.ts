@@ -1,6 +1,5 @@
 /** An upstream room in the lab: time by hand, trust in the lab's authority, one limit per phase that no other has. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Fields } from '../../src/http/fields.ts';
@@ -10,6 +9,7 @@ import { createResolver, type Resolver } from '../../src/upstream/dns.ts';
 import type { Origin, OriginLimits, Upstream, UpstreamAnswer, UpstreamCall } from '../../src/upstream/types.ts';
 import { createUpstream, type UpstreamOptions } from '../../src/upstream/upstream.ts';
 import { certificates } from './certificates.ts';
+import { newFolder } from './folder.ts';
 import { ManualClock } from './manual-clock.ts';
 
 /** Every delay is another number, so that `clock.armed(delay)` says in which phase a call is. */
@@ -113,7 +113,7 @@ let file: string | undefined;
 async function caFile(): Promise<string> {
   if (file === undefined) {
     const { ca } = await certificates();
-    file = join(mkdtempSync(join(tmpdir(), 'selvedge-lab-')), 'ca.pem');
+    file = join(newFolder('authority'), 'ca.pem');
     writeFileSync(file, ca);
   }
   return file;
