@@ -37,6 +37,7 @@ const MOST_PENDING = 10_000;
 const CHANGES_KEPT = 1_024;
 /** Room is made for more than the next record, so that not every write has to make some. */
 const SLACK = 0.02;
+const CROWDED = 0.75;
 const MOST_ROUNDS = 100;
 const CHORES_MS = 1_000;
 const REPORT_EVERY_MS = 60_000;
@@ -62,6 +63,8 @@ export class DiskTier {
   #seen: number;
   readonly #own = new Set<number>();
   #isSynced = false;
+  /** Something will have to leave before long, so it is worth a write to know what is used. */
+  #isCrowded = false;
   #isClosed = false;
   #patrolled = 0;
   /** A disk that did not take the last commit is left alone for a while. */
@@ -90,7 +93,7 @@ export class DiskTier {
       const record = place && this.#store.records.getBinary(place.stamp);
       const kept = record && decodeKept(key, record, (file) => this.#bodyOf(key, file));
       if (!kept) return undefined;
-      if (!place.isTouched) this.#touched.set(key, place);
+      if (this.#isCrowded && !place.isTouched) this.#touched.set(key, place);
       return kept;
     });
   }
@@ -315,6 +318,7 @@ export class DiskTier {
   async #makeRoom(): Promise<void> {
     const { maxBytes } = this.#options;
     try {
+      this.#isCrowded = this.#bytes() > maxBytes * CROWDED;
       for (let rounds = 0; rounds < MOST_ROUNDS && this.#bytes() > maxBytes; rounds++) {
         const names: string[] = [];
         const bytes = this.#bytes() - maxBytes * (1 - SLACK);
