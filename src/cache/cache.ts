@@ -112,8 +112,9 @@ class ResponseCache implements Cache {
     await this.#options.disk?.keepPurges(purges, upTo, () => this.#slots.purges.all());
   }
 
-  invalidate(urlKeys: readonly string[]): void {
+  async invalidate(urlKeys: readonly string[]): Promise<void> {
     for (const urlKey of urlKeys) this.#slots.invalidate(urlKey, this.#options.clock.nowMs());
+    await this.#slots.store.deleted();
   }
 
   get purgedUpTo(): number {

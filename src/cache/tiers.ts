@@ -90,6 +90,11 @@ export class TieredStore {
     this.#disk?.delete(key);
   }
 
+  /** Resolves when what was deleted is gone for other processes as well. */
+  async deleted(): Promise<void> {
+    await this.#disk?.deleted();
+  }
+
   dropSpace(name: string): void {
     this.#memory.dropSpace(name);
     this.#dropped.add(name);

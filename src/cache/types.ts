@@ -127,9 +127,9 @@ export interface Cache {
   catchUp(): void;
   /**
    * An unsafe request has changed what is behind these URLs (RFC 9111 section 4.4), named as by `urlKey`:
-   * what is stored, or being fetched, is not used unasked again.
+   * what is stored, or being fetched, is not used unasked again. Resolves when other processes know as well.
    */
-  invalidate(urlKeys: readonly string[]): void;
+  invalidate(urlKeys: readonly string[]): Promise<void>;
   /**
    * What these cover is gone or stale from now on, that which is being fetched now included. `upTo`: every purge up
    * to this one is known now. Resolves when that outlives a crash as long as what is stored does.

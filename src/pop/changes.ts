@@ -21,7 +21,7 @@ export async function noteChanges(response: HttpResponse, exchange: Exchange, se
   if (cached?.verdict.status === 'ok') return;
   const urlKeys = changedUrlKeys(response, exchange, settings);
   if (!shielded) await tellGlobal(urlKeys, exchange, settings);
-  settings.cache.invalidate(urlKeys);
+  await settings.cache.invalidate(urlKeys);
 }
 
 function changedUrlKeys({ fields }: HttpResponse, exchange: Exchange, settings: PopSettings): string[] {

@@ -80,7 +80,7 @@ async function respond(
 const HEARTBEAT = Fields.from([[LINK_HEARTBEAT, '1']]);
 
 async function takeNews(changed: readonly string[], server: ServerExchange, { cache }: PopSettings): Promise<void> {
-  cache.invalidate(changed);
+  await cache.invalidate(changed);
   await server.respond({ status: 204, fields: new Fields(), body: null }).catch(() => server.abort());
 }
 

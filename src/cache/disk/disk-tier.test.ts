@@ -252,6 +252,21 @@ describe('a disk that takes nothing', () => {
   });
 });
 
+test('a process that was told that a URL was changed has told the others when it goes on', async () => {
+  const folder = newFolder();
+  const url = ['shop', 'https', 'shop.example', '/changed', ''];
+  const changed: Ask = { key: joinKey([...url, 'gzip', 'default']) };
+  const one = life(folder);
+  const two = life(folder);
+  await one.exchange(changed, 'old', { ...FRESH, 'content-type': 'text/plain' });
+  await one.disk.flushed();
+  assert.equal(await textOf(await two.ask(changed)), 'old');
+  for (let n = 0; n < 300; n++) await one.exchange(at(`/${n}`), 'x'.repeat(3000));
+  await one.cache.invalidate([joinKey(url)]);
+  await settle();
+  assert.notEqual((await two.ask({ ...changed, lookupOnly: true }))?.metric, 'hit');
+});
+
 test('several processes see what the others do', async () => {
   const folder = newFolder();
   const one = life(folder);

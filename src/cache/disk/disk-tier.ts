@@ -56,6 +56,7 @@ export class DiskTier {
   #files: BodyFiles;
   readonly #pending = new Map<string, Pending>();
   #pendingBytes = 0;
+  readonly #waitForDeletes: (() => void)[] = [];
   readonly #touched = new Map<string, Place>();
   #flushing: Promise<void> | undefined;
   #gather: Timer | undefined;
@@ -106,6 +107,15 @@ export class DiskTier {
 
   delete(key: string): void {
     if (this.#pending.has(key) || this.#guarded(() => this.#placeOf(key))) this.#enqueue(key, { kept: null, bytes: 0 });
+  }
+
+  /** Resolves when what was deleted before is gone for all processes, or the disk does not take it. */
+  async deleted(): Promise<void> {
+    if (![...this.#pending.values()].some(({ kept }) => kept === null)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waitForDeletes.push(resolve);
+    void this.#flush();
+    await promise;
   }
 
   /** Keys that other processes have changed since the last call, or `all` when that is not known any more. */
@@ -228,9 +238,12 @@ export class DiskTier {
 
   async #writeAll(): Promise<void> {
     while (this.#pending.size > 0 || this.#touched.size > 0) {
-      const batch = [...this.#pending].slice(0, BATCH);
+      // what was deleted goes first: somebody waits for that
+      const deleted = [...this.#pending].filter(([, { kept }]) => kept === null);
+      const batch = [...deleted, ...[...this.#pending].filter(([, { kept }]) => kept !== null)].slice(0, BATCH);
       const touched = [...this.#touched].slice(0, BATCH);
       for (const [key] of touched) this.#touched.delete(key);
+      const waiting = deleted.length <= BATCH ? this.#waitForDeletes.splice(0) : [];
       try {
         await this.#write(batch, touched);
       } catch (error) {
@@ -241,6 +254,7 @@ export class DiskTier {
         this.#pending.delete(key);
         this.#pendingBytes -= pending.bytes;
       }
+      for (const resolve of waiting) resolve();
     }
     await this.#makeRoom();
   }
