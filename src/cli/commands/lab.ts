@@ -28,7 +28,6 @@ async function lab(context: CommandContext): Promise<number> {
   const progress = createProgress(context.io);
   const played = await untilInterrupted((interrupted) => playAll(cases, room, progress, interrupted));
   progress.done();
-  if (played === null) return 1;
   const failed = played.filter(({ verdict }) => verdict.differences.length > 0).length;
   const [only] = played;
   const human = played.length === 1 && only ? only.explained : table(played, room, failed);
@@ -98,25 +97,24 @@ function table(played: readonly Told[], { TABLE_HEAD, tableRow }: LabModule, fai
   return [...columns([[...TABLE_HEAD], ...played.map(tableRow)]), '', sum, ...differences];
 }
 
-/** Ctrl-C ends every process of the lab first. Null when it came. */
+/** Ctrl-C ends every process of the lab first. What was being played then waits for what is gone, so nobody waits for it. */
 async function untilInterrupted<Result>(
   work: (onClose: (close: () => Promise<void>) => void) => Promise<Result>,
-): Promise<Result | null> {
+): Promise<Result> {
   let close: () => Promise<void> = async () => {};
-  const { promise, resolve } = Promise.withResolvers<null>();
-  const interrupt = (): void => void close().finally(() => resolve(null));
+  const interrupt = (): void => void close().finally(() => process.exit(INTERRUPTED));
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const working = work((how) => {
-    close = how;
-  });
-  // What is cut short fails in its own way.
-  working.catch(() => {});
   try {
-    return await Promise.race([working, promise]);
+    return await work((how) => {
+      close = how;
+    });
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
 }
+
+/** As a shell tells it of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 export const LAB: CommandSpec = {
   name: 'lab',
