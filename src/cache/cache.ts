@@ -6,54 +6,20 @@
  */
 import type { Readable } from 'node:stream';
 import type { Purge } from '../artifact/purge.ts';
-import type { Clock } from '../base/clock.ts';
 import type { HttpResponse } from '../http/message.ts';
-import { asFault, Fault, type Hop } from '../status/fault.ts';
+import { asFault, Fault } from '../status/fault.ts';
 import { bridgedAnswer, fetchedAnswer, type How, hitAnswer } from './answers.ts';
 import { asksForLess, bypassOf, directivesOf, forwardReason, isPersonal, selects } from './asked.ts';
 import type { ForwardReason } from './cache-status.ts';
-import type { DiskTier } from './disk/disk-tier.ts';
-import type { FillLimits } from './fill.ts';
 import type { BridgedLanding, Flight, Landing, PrivateLanding, SharedLanding } from './flight.ts';
 import { Flights } from './flights.ts';
 import { type Asked, Lander } from './landing.ts';
+import { type CacheOptions, fillLimitsOf } from './options.ts';
 import { refused } from './semantics/storable.ts';
 import { storedFieldsFor } from './semantics/stored-fields.ts';
 import { type RequestDirectives, useOf } from './semantics/use.ts';
 import { type Found, type PassMark, Slots, type StoredResponse } from './slots.ts';
 import type { Cache, CacheAnswer, CacheRequest, Fetch } from './types.ts';
-
-export interface CacheOptions {
-  readonly clock: Clock;
-  /** The hop of this POP, for the faults that the cache itself raises. */
-  readonly hop: Hop;
-  /** The branding's header prefix, e.g. `x-sv`. */
-  readonly headerPrefix: string;
-  /** `cache.memoryBytes`: bound of the memory tier, index included. */
-  readonly memoryBytes: number;
-  /** `cache.maxEntries`. Default 200,000. */
-  readonly maxEntries?: number;
-  /** Behind the memory tier, shared with other processes; whoever opened it closes it. */
-  readonly disk?: DiskTier;
-  /** `cache.maxObjectBytes`: larger bodies are passed on without being stored. */
-  readonly maxObjectBytes: number;
-  /** `cache.hitForPassSeconds`. Default 120. */
-  readonly hitForPassSeconds?: number;
-  /** How far a body that is not stored may be ahead of its slowest reader. Default 1 MiB. */
-  readonly windowBytes?: number;
-  /** Memory of all bodies that are being fetched, beside `memoryBytes`. Default half of it. */
-  readonly fillBytes?: number;
-  /** A reader of a windowed body that takes nothing for so long while others wait is cut off. Default 10,000. */
-  readonly laggardMs?: number;
-  /** Part of an announced body from which on it is finished although its clients have left. Default 0.75. */
-  readonly finishFraction?: number;
-  /** Pause after a failed refresh. Default 1,000. */
-  readonly refreshBackoffMs?: number;
-  /** Remaining freshness as our own next POP tells it, in ms; undefined for an answer that is not from one. */
-  readonly nextHopTtlMs?: (response: HttpResponse) => number | undefined;
-  /** A refresh in the background failed; the stale response stays until its window ends. For the log. */
-  readonly onRefreshFault?: (fault: Fault, request: CacheRequest) => void;
-}
 
 /** A cache with an empty memory tier. Never throws but for what `fetch` throws, an abort, and `cache.only-if-cached`. */
 export const createCache = (options: CacheOptions): Cache => new ResponseCache(options);
@@ -318,18 +284,6 @@ interface Visit {
 const asked = ({ request, fetch }: Visit): Asked => ({ request, fetch });
 
 const NOT_WANTED = refused('pass', 'the request said no-store');
-
-function fillLimitsOf(options: CacheOptions): FillLimits {
-  const { clock, hop, memoryBytes, maxObjectBytes } = options;
-  return {
-    ...{ clock, maxObjectBytes },
-    windowBytes: options.windowBytes ?? 1_048_576,
-    laggardMs: options.laggardMs ?? 10_000,
-    budget: { usedBytes: 0, maxBytes: options.fillBytes ?? memoryBytes / 2 },
-    lengthError: () => new Fault({ cause: 'upstream.body.incomplete', hop }),
-    laggardError: () => new Fault({ cause: 'request.timeout', hop, details: 'slow-reader' }),
-  };
-}
 
 /** Settles as the promise does, or rejects with the signal's reason when that comes first. */
 function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

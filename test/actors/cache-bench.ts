@@ -2,8 +2,9 @@
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate as immediate } from 'node:timers/promises';
-import { type CacheOptions, createCache } from '../../src/cache/cache.ts';
+import { createCache } from '../../src/cache/cache.ts';
 import { joinKey } from '../../src/cache/key-text.ts';
+import type { CacheOptions } from '../../src/cache/options.ts';
 import type { CacheAnswer, CacheRequest, FetchPlan } from '../../src/cache/types.ts';
 import { Fields } from '../../src/http/fields.ts';
 import type { Body, HttpResponse } from '../../src/http/message.ts';
