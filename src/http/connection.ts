@@ -12,6 +12,7 @@ import { checkEntry, type Entered, type EntryLimits } from './entry.ts';
 import { type ExchangeHost, HttpExchange, type ServerExchange } from './exchange.ts';
 import { plainIp } from './forwarded.ts';
 import { serialiseLast } from './frame.ts';
+import type { Adoption } from './listener.ts';
 import { type ParserError, parserFault } from './parser-fault.ts';
 import { PhaseWatch } from './phase-watch.ts';
 import { type FaultAnswer, type FaultContext, faultContext } from './refusal.ts';
@@ -72,8 +73,13 @@ export class Connection implements ExchangeHost {
   #lingering: Timer | undefined;
   readonly #watch: PhaseWatch;
 
-  /** `headLeftMs`: part of the time for the first head has passed before the connection came here. */
-  constructor(socket: Duplex, options: ConnectionOptions, headLeftMs?: number) {
+  /** Takes the connection back between two requests. */
+  #lender: (() => void) | undefined;
+  /** The lender has it. */
+  #isBack = false;
+
+  constructor(socket: Duplex, options: ConnectionOptions, { headLeftMs, onIdle }: Adoption = {}) {
+    this.#lender = onIdle;
     this.socket = socket;
     this.remoteAddress = plainIp(this.socket.remoteAddress ?? '');
     this.remotePort = this.socket.remotePort ?? 0;
@@ -93,13 +99,14 @@ export class Connection implements ExchangeHost {
 
   /** Neither serving nor in the middle of reading a request. */
   get idle(): boolean {
-    return !this.#busy && !this.#upgraded && this.#watch.untouched;
+    return !this.#busy && !this.#upgraded && !this.#isBack && this.#watch.untouched;
   }
 
   // What the listener tells
 
   accept(incoming: IncomingMessage, outgoing: ServerResponse, arrival: Arrival): void {
     if (this.#deaf) return;
+    this.#isBack = false;
     this.#watch.busy();
     const verdict = checkEntry(
       {
@@ -168,6 +175,13 @@ export class Connection implements ExchangeHost {
 
   canUpgrade(): boolean {
     return !this.#busy && !this.#deaf;
+  }
+
+  /** Nobody takes the connection back any more. */
+  keep(headLeftMs: number): void {
+    this.#lender = undefined;
+    this.#isBack = false;
+    this.#watch.head(headLeftMs);
   }
 
   closeIfIdle(): void {
@@ -250,7 +264,14 @@ export class Connection implements ExchangeHost {
       this.socket.resume();
     }
     if (this.#options.isDraining()) this.socket.destroySoon?.();
+    else if (this.#lender && this.#latest !== null && isComplete(this.#latest)) this.#giveBack(this.#lender);
     else this.#watch.idle();
+  }
+
+  #giveBack(lender: () => void): void {
+    this.#watch.busy();
+    this.#isBack = true;
+    lender();
   }
 
   async #serve(exchange: HttpExchange): Promise<void> {

@@ -66,6 +66,17 @@ export interface ListenAddress {
 export interface Adoption {
   /** What is left of the time for a head that has begun. Default: all of it. */
   readonly headLeftMs?: number;
+  /**
+   * The connection is only lent: called when everything that came is answered and another request may follow. From
+   * then on the owner has it and watches its time, until the next bytes come or it is given for good.
+   */
+  readonly onIdle?: () => void;
+}
+
+/** What the owner of an adopted connection can do with it. */
+export interface Adopted {
+  /** A lent connection stays: the head that comes next has this much time. */
+  keep(headLeftMs: number): void;
 }
 
 export interface Listener {
@@ -75,7 +86,7 @@ export interface Listener {
    * Serves a connection that somebody else accepted, such as a fast path that does not want to answer what it read:
    * bytes already read are put back with `unshift` or are the first that the stream yields.
    */
-  adopt(socket: Duplex, more?: Adoption): void;
+  adopt(socket: Duplex, more?: Adoption): Adopted;
   /** Open connections, tunnels included. */
   readonly connections: number;
   /**
@@ -119,7 +130,7 @@ export function createListener(options: ListenerOptions): Listener {
   const adoptions = new WeakMap<Duplex, Adoption>();
   const opened = (socket: Duplex): void => {
     if (options.refuseUnproven && refused(socket, options.refuseUnproven)) return;
-    connections.set(socket, new Connection(socket, connectionOptions, adoptions.get(socket)?.headLeftMs));
+    connections.set(socket, new Connection(socket, connectionOptions, adoptions.get(socket)));
     socket.once('close', () => {
       connections.delete(socket);
       if (connections.size > 0) return;
@@ -152,6 +163,7 @@ export function createListener(options: ListenerOptions): Listener {
     adopt(socket, more = {}) {
       adoptions.set(socket, more);
       server.emit('connection', socket);
+      return { keep: (headLeftMs) => connections.get(socket)?.keep(headLeftMs) };
     },
     get connections() {
       return connections.size;

@@ -45,6 +45,13 @@ export class PhaseWatch {
     this.#phase = 'busy';
   }
 
+  /** A head is due within this time, wherever its time began. */
+  head(leftMs: number): void {
+    this.#phase = 'head';
+    this.#bytesBefore = this.#options.bytesRead();
+    this.#expectWithin(leftMs, this.#options.clock.monotonicMs());
+  }
+
   idle(nowMs: number = this.#options.clock.monotonicMs()): void {
     this.#phase = 'idle';
     this.#bytesBefore = this.#options.bytesRead();

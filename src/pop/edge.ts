@@ -62,7 +62,11 @@ function beginExchange(server: ServerExchange, settings: PopSettings, trusted: B
   const exchange = new Exchange({
     ...requestIdOf(request.fields),
     client: { ip, peerIp: plainIp(remoteAddress), protocol, httpVersion },
-    request: { ...request, protocol, fields: settings.hot?.observe(server) ?? request.fields },
+    request: {
+      ...request,
+      protocol,
+      fields: (viaTrustedProxy ? undefined : settings.hot?.observe(server)) ?? request.fields,
+    },
     startedMs: receivedAtMs,
     receivedAtMs: settings.clock.nowMs(),
   });

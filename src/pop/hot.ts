@@ -52,7 +52,8 @@ export class Hot {
   observe({ request, httpVersion, upgradeTo }: ServerExchange): ObservedFields | undefined {
     const { method, body, fields } = request;
     if (this.#closed || (method !== 'GET' && method !== 'HEAD') || body !== null) return undefined;
-    if (httpVersion !== '1.1' || upgradeTo !== undefined) return undefined;
+    // The table is that of the plain port: over TLS other routes may apply.
+    if (request.protocol !== 'http' || httpVersion !== '1.1' || upgradeTo !== undefined) return undefined;
     return new ObservedFields(fields.raw, this.#generation);
   }
 

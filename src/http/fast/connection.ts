@@ -1,11 +1,13 @@
 /**
- * A connection on the fast path: requests that are plain and known are answered where they are read. The first one
- * that is not goes to the ordinary listener with everything behind it, and the connection with it, for good. A client
- * that does not take its answers is not read from; memory of a connection is one answer and one read.
+ * A connection on the fast path: requests that are plain and known are answered where they are read. One that is plain
+ * and not known is lent to the ordinary listener, alone, and the connection comes back with its answer. One that is not
+ * plain goes there with everything behind it, and the connection with it, for good. A client that does not take its
+ * answers is not read from; memory of a connection is one answer and one read.
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { plainIp } from '../forwarded.ts';
+import type { Adopted, Adoption } from '../listener.ts';
 import { PhaseWatch } from '../phase-watch.ts';
 import type { Answer } from './answer.ts';
 import { Client, type DescribeAgent } from './client.ts';
@@ -31,8 +33,8 @@ export interface FastShared {
   readonly isDraining: () => boolean;
   /** Wall clock for a monotonic time. */
   readonly wallMs: (monotonicMs: number) => number;
-  /** The ordinary listener's. */
-  readonly adopt: (connection: Handed, headLeftMs: number) => void;
+  /** The ordinary listener's from now on; with `onIdle` it comes back each time that everything is answered. */
+  readonly adopt: (connection: Handed, more: Adoption) => Adopted;
   /** The connection is not on the fast path any more. */
   readonly left: (connection: FastConnection) => void;
 }
@@ -52,7 +54,13 @@ export class FastConnection {
   #stalled = false;
   #ended = false;
   #held: WaitingLine[] = [];
+  /** What the ordinary listener has of this connection, once it has had it. */
   #handed: Handed | null = null;
+  #adopted: Adopted | null = null;
+  /** The ordinary listener is answering a request. */
+  #isLent = false;
+  /** The connection is the ordinary listener's for good. */
+  #isGiven = false;
 
   constructor(socket: Socket, shared: FastShared) {
     this.#socket = socket;
@@ -70,12 +78,18 @@ export class FastConnection {
     socket.on('error', () => {}); // 'close' follows and is what counts
     socket.on('end', () => this.#clientLeft());
     socket.on('close', () => this.#closed());
-    socket.on('timeout', () => this.#handed === null && this.#stalled && socket.resetAndDestroy());
+    socket.on('timeout', () => !this.#isLent && !this.#isGiven && this.#stalled && socket.resetAndDestroy());
+  }
+
+  /** The ordinary listener counts it as well. */
+  get isShared(): boolean {
+    return this.#handed !== null;
   }
 
   /** `bytes[0, end)` came and is gone after the call. False: nothing more is wanted for now. */
   feed(bytes: Buffer, end: number): boolean {
-    if (this.#handed !== null) return this.#handed.receive(Buffer.from(bytes.subarray(0, end)));
+    if (this.#isGiven) return this.#handed!.receive(Buffer.from(bytes.subarray(0, end)));
+    if (this.#isLent) return this.#wait(bytes, end);
     if (this.#rest === null) return this.#serve(bytes, end);
     const joined = Buffer.concat([this.#rest, bytes.subarray(0, end)]);
     this.#rest = joined;
@@ -84,7 +98,7 @@ export class FastConnection {
 
   /** No new request is wanted. What has begun goes on elsewhere or ends with the answer that is on its way. */
   drain(): void {
-    if (this.#stalled) return;
+    if (this.#stalled || this.#isLent) return;
     if (this.#rest === null) this.#socket.destroy();
     else this.#handOver(this.#takeRest());
   }
@@ -104,7 +118,7 @@ export class FastConnection {
       if (scanned !== PLAIN || this.#shared.isDraining()) return this.#giveUp(bytes, at, end);
       this.#client.sees(bytes, scanner);
       const answer = table.find(bytes, scanner, this.#client.traits, nowMs);
-      if (answer === null) return this.#giveUp(bytes, at, end);
+      if (answer === null) return this.#lend(bytes, at, scanner.next, end);
       moment.bytes = bytes;
       moment.timeMs = Math.floor(nowMs);
       moment.elapsedMs = at === 0 ? 0 : Math.round(clock.monotonicMs() - startedMs);
@@ -168,7 +182,8 @@ export class FastConnection {
 
   #taken(): void {
     this.#stalled = false;
-    this.#socket.setTimeout(0);
+    // The ordinary listener watches with the same timer.
+    this.#socket.setTimeout(this.#handed === null ? 0 : this.#shared.writeIdleMs);
     this.#tellHeld(true);
     if (this.#socket.destroyed || this.#ended) return;
     if (this.#shared.isDraining()) {
@@ -187,6 +202,36 @@ export class FastConnection {
 
   // Somebody else's
 
+  /** One request, which has no body, for the ordinary listener. What follows waits here. */
+  #lend(bytes: Buffer, at: number, next: number, end: number): boolean {
+    this.#shared.outlet.send(this.#socket);
+    this.#watch.busy();
+    this.#isLent = true;
+    this.#rest = next === end ? null : Buffer.from(bytes.subarray(next, end));
+    this.#pieces = 0;
+    this.#tellWhenSent();
+    const request = Buffer.from(bytes.subarray(at, next));
+    if (this.#handed === null) this.#adopt({ onIdle: () => this.#comeBack() });
+    this.#handed!.receive(request);
+    return end - next < MOST_WAITING_BYTES;
+  }
+
+  /** Requests that follow one that is being answered are kept, so that the end of the input is still seen. */
+  #wait(bytes: Buffer, end: number): boolean {
+    const came = bytes.subarray(0, end);
+    this.#rest = this.#rest === null ? Buffer.from(came) : Buffer.concat([this.#rest, came]);
+    return this.#rest.length < MOST_WAITING_BYTES;
+  }
+
+  #comeBack(): void {
+    this.#isLent = false;
+    if (this.#socket.destroyed || this.#ended) return;
+    this.#bytesRead = 0;
+    this.#watch.idle();
+    const rest = this.#takeRest();
+    if (rest.length === 0 || this.#serve(rest, rest.length)) this.#socket.resume();
+  }
+
   #giveUp(bytes: Buffer, at: number, end: number): boolean {
     this.#shared.outlet.send(this.#socket);
     this.#handOver(Buffer.from(bytes.subarray(at, end)));
@@ -194,16 +239,24 @@ export class FastConnection {
   }
 
   #handOver(unread: Buffer): void {
-    const { adopt, left } = this.#shared;
-    const leftMs = this.#watch.leftMs();
+    const headLeftMs = this.#watch.leftMs();
     this.#watch.stop();
     this.#rest = null;
-    left(this);
-    const handed = new Handed(this.#socket, () => this.#socket.resume());
-    this.#handed = handed;
+    this.#isGiven = true;
+    this.#shared.left(this);
+    this.#tellWhenSent();
+    if (this.#handed === null) this.#adopt({ headLeftMs });
+    else this.#adopted!.keep(headLeftMs);
+    this.#handed!.receive(unread);
+  }
+
+  #adopt(more: Adoption): void {
+    this.#handed = new Handed(this.#socket, () => this.#socket.resume());
+    this.#adopted = this.#shared.adopt(this.#handed, more);
+  }
+
+  #tellWhenSent(): void {
     if (this.#held.length > 0) this.#socket.write(NOTHING, (error) => !error && this.#tellHeld(true));
-    adopt(handed, leftMs);
-    handed.receive(unread);
   }
 
   #takeRest(): Buffer {
@@ -216,16 +269,17 @@ export class FastConnection {
 
   /** A client that half-closes has left; what was written for it still goes out. */
   #clientLeft(): void {
-    if (this.#handed !== null) return;
     this.#ended = true;
-    this.#socket.end();
+    if (!this.#isLent && !this.#isGiven) this.#socket.end();
   }
 
   #closed(): void {
     this.#watch.stop();
     this.#tellHeld(false);
-    if (this.#handed === null) this.#shared.left(this);
+    if (!this.#isGiven) this.#shared.left(this);
   }
 }
 
+/** Requests that wait for one that is lent; beyond that the client is not read from. */
+const MOST_WAITING_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);

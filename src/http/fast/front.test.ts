@@ -91,9 +91,11 @@ describe('a front', () => {
       client.write(get('/known') + get('/known') + get('/other') + get('/known'));
       assert.deepEqual([(await client.response()).text, (await client.response()).text], ['known', 'known']);
       assert.equal(JSON.parse((await client.response()).text).path, '/other');
-      assert.equal(JSON.parse((await client.response()).text).path, '/known');
+      assert.equal((await client.response()).text, 'known');
       client.write(`POST /body HTTP/1.1\r\n${H}Content-Length: 3\r\n\r\nabc`);
       assert.equal(JSON.parse((await client.response()).text).body, 'abc');
+      client.write(get('/known'));
+      assert.equal(JSON.parse((await client.response()).text).path, '/known');
       client.destroy();
     });
   }
@@ -118,6 +120,22 @@ describe('a front', () => {
     clock.advance(3_600_000);
     for (const path of ['/gone', '/old'])
       assert.equal(JSON.parse((await RawClient.ask(fast.port, get(path))).text).path, path);
+  });
+
+  test('has a connection back after each answer of the ordinary listener, as often as it likes', async () => {
+    await using fast = await openFront();
+    fast.knows('/known', 'known');
+    const client = await RawClient.connect(fast.port);
+    for (let at = 0; at < 20; at++) {
+      const [path, more] = at % 3 === 0 ? [`/other-${at}`, get('/known')] : ['/known', ''];
+      client.write(get(path) + more);
+      const { text } = await client.response();
+      assert.equal(at % 3 === 0 ? JSON.parse(text).path : text, at % 3 === 0 ? path : 'known');
+      if (more) assert.equal((await client.response()).text, 'known');
+    }
+    assert.equal(fast.front.connections, 1);
+    client.destroy();
+    await until('the end', () => fast.front.connections === 0);
   });
 
   test('leaves trusted peers to the ordinary listener', async () => {
@@ -247,6 +265,83 @@ describe('time', () => {
     clock.advance(400);
     assert.equal((await client.response()).get('x-cause'), 'request.timeout');
     client.destroy();
+  });
+});
+
+describe('a connection that came back', () => {
+  async function back(fast: Fast) {
+    fast.knows('/known', 'x');
+    const client = await RawClient.connect(fast.port);
+    await client.write(get('/other')).response();
+    assert.equal((await client.write(get('/known')).response()).text, 'x');
+    return client;
+  }
+
+  test('is let go of when it is idle for too long, not before', async () => {
+    const clock = new ManualClock();
+    await using fast = await openFront({}, { clock, limits: { headMs: 1_000, idleMs: 5_000 } });
+    const client = await back(fast);
+    clock.advance(4_999);
+    assert.equal((await client.write(get('/known')).response()).text, 'x');
+    clock.advance(4_999);
+    assert.equal((await client.write(get('/known')).response()).text, 'x');
+    clock.advance(5_000);
+    await client.closed;
+  });
+
+  test('owes its heads in time like every other', async () => {
+    const clock = new ManualClock();
+    await using fast = await openFront({}, { clock, limits: { headMs: 1_000, idleMs: 5_000 } });
+    const client = await back(fast);
+    client.write('GET /kno');
+    await RawClient.ask(fast.port, get('/known'));
+    clock.advance(5_000);
+    clock.advance(1_000);
+    assert.equal((await client.response()).get('x-cause'), 'request.timeout');
+    client.destroy();
+  });
+
+  test('owes the rest of a head that is given away in what is left of its time', async () => {
+    const clock = new ManualClock();
+    await using fast = await openFront({}, { clock, limits: { headMs: 1_000, idleMs: 5_000 } });
+    const client = await back(fast);
+    client.write(`POST / HTTP/1.1\r\n`);
+    await RawClient.ask(fast.port, get('/known'));
+    clock.advance(1_000);
+    assert.equal((await client.response()).get('x-cause'), 'request.timeout');
+    client.destroy();
+  });
+
+  test('is closed by a drain, or ended with the head that has begun', async () => {
+    await using fast = await openFront();
+    const [idle, begun] = [await back(fast), await back(fast)];
+    begun.write('GET /kno');
+    await RawClient.ask(fast.port, get('/known'));
+    const drained = fast.front.drain(60_000);
+    await idle.closed;
+    begun.write(`wn HTTP/1.1\r\n${H}\r\n`);
+    assert.equal((await begun.response()).get('connection'), 'close');
+    await drained;
+  });
+
+  test('a client that leaves while it waits is noticed, with requests behind the one that it waits for', async () => {
+    const left = Promise.withResolvers<void>();
+    await using fast = await openFront({
+      ordinary: createListener({
+        async handle(exchange) {
+          await new Promise<void>((resolve) => exchange.signal.addEventListener('abort', () => resolve()));
+          left.resolve();
+        },
+        onFault: ({ code }) => ({ status: code, fields: new Fields(), body: null }),
+        limits: DEFAULT_TEST_LIMITS,
+      }),
+    });
+    const client = await RawClient.connect(fast.port);
+    client.write(get('/other').repeat(100));
+    await until('the request', () => fast.front.connections === 1);
+    await RawClient.connect(fast.port);
+    client.end();
+    await left.promise;
   });
 });
 

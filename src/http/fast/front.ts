@@ -60,7 +60,7 @@ export function createFront(options: FrontOptions): Listener {
     writeIdleMs: options.limits.writeIdleMs ?? DEFAULT_WRITE_IDLE_MS,
     isDraining: () => draining,
     wallMs: wallClock(clock, options.catchUp),
-    adopt: (connection, headLeftMs) => ordinary.adopt(connection, { headLeftMs }),
+    adopt: (connection, more) => ordinary.adopt(connection, more),
     left(connection) {
       connections.delete(connection);
       if (connections.size > 0) return;
@@ -85,7 +85,8 @@ export function createFront(options: FrontOptions): Listener {
     listen: (address) => listen(server, address),
     adopt: (socket, more) => ordinary.adopt(socket, more),
     get connections() {
-      return connections.size + ordinary.connections;
+      const own = [...connections].filter(({ isShared }) => !isShared);
+      return own.length + ordinary.connections;
     },
     async drain(graceMs) {
       stop();

@@ -54,8 +54,9 @@ export class Handed extends Duplex {
   }
 
   resetAndDestroy(): this {
+    // Its end is this one's, when it comes: whoever cuts has something to say before.
     this.#socket.resetAndDestroy();
-    return this.destroy();
+    return this;
   }
 
   override _read(): void {
@@ -82,7 +83,9 @@ export class Handed extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    const { closed } = this.#socket;
+    if (closed) done(error);
+    else this.#socket.once('close', () => done(error));
     this.#socket.destroy();
-    done(error);
   }
 }
