@@ -25,7 +25,7 @@ export class PeerKit {
 
   /** Certificates and a name server are made at once, everything else on demand. */
   static async open(): Promise<PeerKit> {
-    return new PeerKit(await dnsServer(), await dnsServer(), await certificates(), await closedPort());
+    return new PeerKit(await dnsServer(), await dnsServer(), await certificates(), await freePort());
   }
 
   constructor(names: DnsServer, linkNames: DnsServer, made: Certificates, globalPort: number) {

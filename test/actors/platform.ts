@@ -247,7 +247,7 @@ class RunningPlatform implements Platform {
     }
     try {
       assert.equal(this.child.exitCode, 0, `the platform ended in order: ${this.stderr}`);
-      await until('every process to be gone', () => !pids.some(isAlive), 3_000);
+      await until('every process to be gone', () => !pids.some(isAlive));
     } finally {
       for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
       if (!this.#keeps) rmSync(this.#home, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 /** An actor: a project whose bundle lies on disk and whose code runs in real worker processes. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -159,7 +159,10 @@ export async function faultOf(answer: Promise<unknown>): Promise<Fault> {
   throw new Error('a fault was expected, an answer came');
 }
 
-/** Whether a process runs. One that is dead but not yet fetched by its new parent does not. */
+/**
+ * Whether a process runs. One that is dead but not yet fetched by its new parent does not; one whose first thread is
+ * dead and another is not has its sockets still.
+ */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -167,7 +170,8 @@ export function isAlive(pid: number): boolean {
     return false;
   }
   try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    if (!/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))) return true;
+    return readdirSync(`/proc/${pid}/task`).length > 1;
   } catch {
     // No /proc here, or gone in between.
     return process.platform !== 'linux';

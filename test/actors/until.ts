@@ -2,11 +2,11 @@
 
 const PAUSE_MS = 10;
 
-/** Resolves with the first truthy value of `look`; rejects when none has come after `limitMs` (default 10,000). */
+/** Resolves with the first truthy value of `look`; rejects when none has come after `limitMs` (default 60,000). */
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  limitMs = 10_000,
+  limitMs = 60_000,
 ): Promise<Exclude<T, undefined | null | false | '' | 0>> {
   const deadline = performance.now() + limitMs;
   for (;;) {

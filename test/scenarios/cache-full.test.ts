@@ -40,16 +40,16 @@ test('a full disk means that responses are not stored, and when there is room ag
       // in blocks of 512 or 1,024 bytes; less than the store needs
       await using limited = writerWith('600', folder);
       const { writer } = limited;
-      await until('it to be told', () => writer.said.length > 0, 60_000);
+      await until('it to be told', () => writer.said.length > 0);
       const { answers } = writer;
-      await until('answers to go on', () => writer.answers > answers + 500, 60_000);
+      await until('answers to go on', () => writer.answers > answers + 500);
       assert.equal(writer.said.length, 1, writer.said.join('\n'));
       assert.match(writer.said[0]!, /^responses cannot be stored on the disk/);
       assert.equal(writer.child.exitCode, null);
     }
     await using free = writerWith('unlimited', folder);
     const { writer } = free;
-    await until('it to store and to hit', () => writer.hits > 200, 60_000);
+    await until('it to store and to hit', () => writer.hits > 200);
     assert.deepEqual(writer.said, []);
   } finally {
     rmSync(folder, { recursive: true, force: true });

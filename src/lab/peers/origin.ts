@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net';
 
 export interface LoggedRequest {
   readonly method: string;
@@ -163,11 +163,14 @@ async function listening(server: { listen(port: number, host: string): unknown; 
   return (server.address() as AddressInfo).port;
 }
 
-/** A port of 127.0.0.1 on which nothing listens. */
+/**
+ * A port of 127.0.0.1 on which nothing listens, nor will as long as this process lives: an open connection has it at
+ * its near end.
+ */
 export async function closedPort(): Promise<number> {
-  const server = createNetServer();
-  const port = await listening(server);
+  const server = createNetServer((socket) => socket.unref());
+  const holder = connect(await listening(server), '127.0.0.1');
+  await Promise.all([once(server, 'connection'), once(holder, 'connect')]);
   server.close();
-  await once(server, 'close');
-  return port;
+  return holder.unref().localPort!;
 }
