@@ -110,11 +110,21 @@ export const at = (port: number, scheme: 'http' | 'https' = 'http'): Backend => 
 export const saying =
   (bytes: string, end?: 'fin' | 'rst'): Script =>
   async (connection: RawConnection) => {
+    let answered = 0;
+    const answer = (): void => {
+      for (const heads = connection.text.split('\r\n\r\n').length - 1; answered < heads; answered++) {
+        connection.socket.write(bytes);
+        if (end === 'fin') connection.socket.end();
+        if (end === 'rst') setTimeout(() => connection.reset(), RESET_MS);
+      }
+    };
     await connection.received('\r\n\r\n');
-    await connection.write(bytes);
-    if (end === 'fin') connection.socket.end();
-    if (end === 'rst') connection.reset();
+    connection.socket.on('data', answer);
+    answer();
   };
+
+/** So that what was written is on its way before the reset. */
+const RESET_MS = 5;
 
 /** A port that was free a moment ago, for who has to know it before it listens. */
 export async function freePort(): Promise<number> {

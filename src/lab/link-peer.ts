@@ -38,12 +38,8 @@ export class LinkPeer implements AsyncDisposable {
 
   play(script: LinkScript): void {
     for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
     this.#script = script;
-  }
-
-  /** Resolves when that many connections are open. */
-  async connections(count: number): Promise<void> {
-    while (this.#sockets.size < count) await once(this.#server, 'connection');
   }
 
   /** A connection to the real global POP, with the certificate of an edge or another one. */

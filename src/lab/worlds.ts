@@ -67,7 +67,7 @@ export const LAB_LIMITS = {
     bodyBytes: 300_000,
   },
   response: { headerFieldBytes: 50_000 },
-  pop: { dnsMs: 1_500, connectMs: 1_500, tlsMs: 1_500, silenceMs: 1_500, heartbeatMs: 300 },
+  pop: { dnsMs: 1_500, connectMs: 1_500, tlsMs: 3_000, silenceMs: 1_500, heartbeatMs: 300 },
   compute: {
     responseMs: 4_000,
     reservedMs: 800,

@@ -205,9 +205,10 @@ const HTTP: readonly LabCase[] = [
     {
       async provoke(scene) {
         scene.link.play(secured((socket) => void socket.resume()));
-        const beside = [1, 2].map((at) => scene.beside({ path: `${THROUGH}/${at}` }));
-        await scene.link.connections(2);
-        const seen = await scene.ask({ path: `${THROUGH}/3` });
+        const beside = [1, 2, 3, 4].map((at) => scene.beside({ path: `${THROUGH}/${at}` }));
+        // Two hold the connections, and one of the others has heard that there is none left.
+        await Promise.race(beside);
+        const seen = await scene.ask({ path: `${THROUGH}/5` });
         await Promise.all(beside);
         return seen;
       },
@@ -234,6 +235,7 @@ function ahead(head: string): string {
 
 const GLOBAL = 'global.lab.test';
 const LOOK_MS = 100;
+const REMEMBERED_MS = 1_200;
 
 const named = (
   cause: Cause,
@@ -256,7 +258,8 @@ async function lookedUp(scene: Scene, zone: Zone | null) {
   const { linkNames } = scene.kit;
   if (zone === null) linkNames.zones.delete(GLOBAL);
   else linkNames.zones.set(GLOBAL, zone);
-  // The edge remembers the answer of the case before for a while.
+  // The edge remembers the answer of the case before for a second; an old query may be repeated meanwhile.
+  await new Promise((resolve) => setTimeout(resolve, REMEMBERED_MS));
   for (let asked = linkNames.queries.length; linkNames.queries.length === asked; ) {
     await scene.beside({ path: THROUGH });
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
