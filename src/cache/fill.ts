@@ -5,6 +5,7 @@
  */
 import { Readable } from 'node:stream';
 import type { Clock, Timer } from '../base/clock.ts';
+import type { SharedBody } from '../http/let-go.ts';
 
 export interface FillLimits {
   readonly clock: Clock;
@@ -71,6 +72,11 @@ export class Fill {
   /** Nothing was forgotten yet, so a new reader sees the body from its first byte. */
   get joinable(): boolean {
     return this.#startByte === 0 && this.#state !== 'failed' && this.#state !== 'window';
+  }
+
+  /** All of it is to be kept, as far as is known. */
+  get growing(): boolean {
+    return this.#state === 'growing';
   }
 
   get settled(): boolean {
@@ -222,7 +228,7 @@ function firstAbove(ascending: readonly number[], limit: number): number {
   return low;
 }
 
-class FillReader extends Readable {
+class FillReader extends Readable implements SharedBody {
   position = 0;
   #waiting = false;
   readonly #fill: Fill;
@@ -236,6 +242,11 @@ class FillReader extends Readable {
     this.#fill = fill;
     this.#onClose = onClose;
     this.#leave = leave;
+  }
+
+  /** Reads on for nobody while the body is being kept: whoever comes next shall find it. */
+  letGo(): void {
+    this.on('data', () => this.#fill.growing || this.destroy());
   }
 
   /** More has come. */

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { type Readable, Transform } from 'node:stream';
 import { evaluateConditions, ifRangeHolds } from './conditional.ts';
 import type { Fields } from './fields.ts';
+import { letGo } from './let-go.ts';
 import type { Body, HttpRequest, HttpResponse, RangedBody } from './message.ts';
 import { type ByteRange, contentRange, multipartBody, parseRange } from './range.ts';
 
@@ -42,7 +43,7 @@ export function deliver(
 const CONTENT_FIELDS = new Set(['content-length', 'content-encoding', 'content-type', 'content-range', 'trailer']);
 
 function withoutBody(response: HttpResponse, status: 304 | 412, withType = false): HttpResponse {
-  discard(response.body);
+  letGo(response.body);
   const isUntold = (name: string) => CONTENT_FIELDS.has(name) && !(withType && name === 'content-type');
   return { status, fields: response.fields.clone().deleteWhere(isUntold), body: null };
 }
@@ -121,8 +122,4 @@ function cutStream(source: Readable, { first, last }: ByteRange): Readable {
   });
   part.on('close', () => source.destroy());
   return source.pipe(part);
-}
-
-function discard(body: Body): void {
-  if (body !== null && !Buffer.isBuffer(body)) body.destroy();
 }

@@ -8,7 +8,8 @@ import type { Fault } from '../status/fault.ts';
 import type { Entered } from './entry.ts';
 import { Fields } from './fields.ts';
 import { type FrameContext, frameResponse, type HttpVersion, serialiseHead } from './frame.ts';
-import type { HttpRequest, HttpResponse } from './message.ts';
+import { letGo } from './let-go.ts';
+import type { Body, HttpRequest, HttpResponse } from './message.ts';
 import { ClientLeft, type RequestBody } from './request-body.ts';
 import { type Delivery, send } from './send.ts';
 
@@ -159,7 +160,7 @@ export class HttpExchange implements ServerExchange {
     });
     this.#answered = true;
     if (framed.last) this.#host.isLast();
-    if (framed.body === null) dropBody(response);
+    if (framed.body === null) letGo(response.body);
     const delivery = await sending;
     this.#finish();
     return delivery;
@@ -230,7 +231,7 @@ export class HttpExchange implements ServerExchange {
 
   #nobody(response: HttpResponse): Delivery {
     this.#answered = true;
-    dropBody(response);
+    abandon(response.body);
     return { bytes: 0, completed: false };
   }
 
@@ -240,7 +241,8 @@ export class HttpExchange implements ServerExchange {
   }
 }
 
-function dropBody({ body }: HttpResponse): void {
+/** The client has left. */
+function abandon(body: Body): void {
   if (body === null || Buffer.isBuffer(body)) return;
   body.on('error', () => {});
   body.destroy();

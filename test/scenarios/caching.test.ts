@@ -205,6 +205,21 @@ describe('caching', () => {
     assert.deepEqual(seen.slice(0, 2), [undefined, '"v1"']);
   });
 
+  test('what a client has already, or asks a missing part of, is stored for the others all the same', async () => {
+    for (const [path, more, status] of [
+      ['/key/has-it', headers('if-none-match', '"v1"'), 304],
+      ['/key/beyond', headers('range', 'bytes=9999999-'), 416],
+    ] as const) {
+      origin.on(path, (_request, response) => {
+        response.setHeader('etag', '"v1"').write('x'.repeat(100_000));
+        setImmediate(() => response.end('y'));
+      });
+      assert.equal((await site.ask(path, more)).status, status);
+      await until('the entry', async () => (await site.ask(path)).get('x-sv-hit-request-id') !== undefined);
+      assert.equal(origin.count(path), 1, path);
+    }
+  });
+
   test('browsers are told what the route says, and an error page nothing of it', async () => {
     const answer = await site.ask('/browser');
     assert.equal(answer.get('cache-control'), 'max-age=7');

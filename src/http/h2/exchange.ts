@@ -11,6 +11,7 @@ import type { Entered } from '../entry.ts';
 import type { ServerExchange } from '../exchange.ts';
 import { Fields } from '../fields.ts';
 import { type Framed, frameResponse } from '../frame.ts';
+import { letGo } from '../let-go.ts';
 import type { HttpRequest, HttpResponse } from '../message.ts';
 import { ClientLeft, RequestBody } from '../request-body.ts';
 import type { Delivery } from '../send.ts';
@@ -114,7 +115,7 @@ export class StreamExchange implements ServerExchange {
     this.#stream.respond(linesOf(framed), { endStream, waitForTrailers: trailers !== undefined });
     this.#answered = true;
     if (trailers) this.#stream.once('wantTrailers', () => this.#sendTrailers(trailers));
-    if (body === null) drop(response);
+    if (body === null) letGo(response.body);
     const delivery = await this.#send(framed);
     this.#over = delivery.completed;
     this.#endInput();
