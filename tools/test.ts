@@ -20,7 +20,7 @@ if (files.length === 0) {
   process.exit(2);
 }
 
-const FLAGS = ['--test', '--test-timeout=180000', '--test-force-exit', '--test-concurrency=2'];
+const FLAGS = ['--test', '--test-timeout=600000', '--test-force-exit', '--test-concurrency=2'];
 const REPORTERS = [
   ['spec', 'stdout'],
   ['./tools/slowest.ts', 'stderr'],

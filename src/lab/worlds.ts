@@ -46,6 +46,8 @@ const COMMON = { listen: { host: '127.0.0.1' }, log: { flushMs: 10 } };
 /** POPs of the lab speak mutual TLS with each other. */
 const popOf = (home: string) => ({
   name: 'lab',
+  // Pools, fills and memories are each process's own: what one does is what is judged.
+  processes: 1,
   linkToken: LINK_TOKEN,
   certFile: join(home, 'pop.pem'),
   keyFile: join(home, 'pop-key.pem'),

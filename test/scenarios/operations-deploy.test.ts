@@ -117,7 +117,7 @@ describe('what is served changes', () => {
     assert.equal(await textOf(again, '/code'), 'code three undefined');
   });
 
-  test('fifty times under constant load, and nobody notices', { timeout: 180_000 }, async () => {
+  test('fifty times under constant load, and nobody notices', async () => {
     await using platform = await startPlatform();
     const site = await platform.deploy('shop', shop('one'));
     await platform.deploy('shop', shop('two'));
@@ -130,7 +130,7 @@ describe('what is served changes', () => {
         answers++;
         if (status !== 200) failures.push(`${path}: ${text}`);
         // Leaves the machine to the activations.
-        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setTimeout(resolve, 5));
       }
     });
     for (let count = 0; count < 50; count++) await promote(platform, 1 + (count % 2));

@@ -44,10 +44,11 @@ test('there are as many as cores, and what one has stored is a hit in all', asyn
     return answers.every((answer) => /ecc=hit/.test(answer.get('x-sv-t')!));
   });
   assert.equal(origin.count('/page'), 1);
-  const fillers = new Set(
-    (await Promise.all(Array.from({ length: 24 }, ask))).map((it) => it.get('x-sv-hit-request-id')),
-  );
-  assert.equal(fillers.size, 1, 'they all have the same one');
+  // Two may have fetched it from the global POP; what the last one has committed is soon everybody's.
+  await until('all to have the same one', async () => {
+    const answers = await Promise.all(Array.from({ length: 24 }, ask));
+    return new Set(answers.map((answer) => answer.get('x-sv-hit-request-id'))).size === 1;
+  });
 });
 
 test('a port that somebody has is refused, although the kernel would let both have it', async () => {
