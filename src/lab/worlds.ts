@@ -163,7 +163,8 @@ async function startEdge(
     home: join(home, name),
     config: {
       ...COMMON,
-      pop: { ...popOf(home), role: 'edge', global },
+      // One process, so that there is one pool and one memory of names.
+      pop: { ...popOf(home), role: 'edge', global, processes: 1 },
       control: { url: control, token },
       dns: { servers: [nameServer] },
       limits: {
