@@ -211,7 +211,7 @@ describe('caching', () => {
       ['/key/beyond', headers('range', 'bytes=9999999-'), 416],
     ] as const) {
       origin.on(path, (_request, response) => {
-        response.setHeader('etag', '"v1"').write('x'.repeat(100_000));
+        response.setHeader('etag', '"v1"').setHeader('content-length', 100_001).write('x'.repeat(100_000));
         setImmediate(() => response.end('y'));
       });
       assert.equal((await site.ask(path, more)).status, status);
