@@ -11,6 +11,7 @@ import { asFault, Fault } from '../status/fault.ts';
 import type { BrokerSession } from './broker.ts';
 import { faultLine } from './fault-line.ts';
 import { bodyFault, HOP_BY_HOP, headFault, headOverflow, malformed, trailerFault } from './head.ts';
+import { brokenBy, handlerEnded } from './inquiry.ts';
 import type { GuestFault, RunReply } from './ipc.ts';
 import { endFault, reportFault, type WorkerEnd } from './outcome.ts';
 import { declaredLength, outgoingRequest, sendBody } from './request.ts';
@@ -206,7 +207,7 @@ export class Exchange {
   /** The connection broke. Who knows more: the guest, the process's end, or nobody. */
   async #explain(error: Error): Promise<void> {
     if (this.#over) return;
-    const found = await this.#worker.brokenBy(this.#run, EXPLANATION_MS);
+    const found = await brokenBy(this.#worker, this.#run, this.#room.clock, EXPLANATION_MS);
     if (this.#over) return;
     const { wi } = this.#worker;
     if (found === null) {
@@ -289,7 +290,7 @@ export class Exchange {
     const leftMs = limits.responseMs - (clock.monotonicMs() - this.#handover.handedOverMs);
     const timer = clock.setTimer(Math.max(0, leftMs), () => this.#worker.kill('deadline'));
     this.#worker.abort(this.#run.token);
-    await this.#worker.handlerEnded(this.#run.token);
+    await handlerEnded(this.#worker, this.#run.token);
     timer.cancel();
     this.#release('free');
   }

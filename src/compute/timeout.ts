@@ -7,6 +7,7 @@ import type { Actor } from '../status/causes.ts';
 import { Fault } from '../status/fault.ts';
 import type { BrokerSession } from './broker.ts';
 import { processorUse } from './cpu.ts';
+import { inquire, stackSample } from './inquiry.ts';
 import type { GuestState, OpenRequest } from './ipc.ts';
 import { GUEST_ROOM } from './process.ts';
 import type { Room } from './room.ts';
@@ -71,11 +72,14 @@ interface Question {
 async function find(room: Room, worker: Worker, question: Question): Promise<Finding> {
   const cold = worker.phase !== 'serve';
   if (worker.phase === 'boot') return coldStart(worker, room, undefined);
-  const inquiry = worker.inquire(question.run?.token);
+  const inquiry = inquire(worker, question.run?.token);
   const asking = { over: false };
   const heard = await Promise.race([inquiry.alive, silence(room, worker, asking)]);
   asking.over = true;
-  const found = heard === 'alive' ? await told(room, inquiry.state, question) : await unheard(worker, heard, question);
+  const found =
+    heard === 'alive'
+      ? await told(room, inquiry.state, question)
+      : await unheard(room, worker, { ...question, how: heard });
   return cold ? coldStart(worker, room, found) : found;
 }
 
@@ -118,12 +122,14 @@ async function silence(room: Room, worker: Worker, asking: { readonly over: bool
 const look = ({ clock }: Room): Promise<void> =>
   new Promise((resolve) => clock.setTimer(LOOK_MS, () => setImmediate(resolve)));
 
-function unheard(worker: Worker, how: Silence, { ranMs }: Question): Finding | Promise<Finding> {
-  return how === 'starved' ? starved(ranMs) : blocked(worker, how, ranMs);
+type Unheard = Question & { readonly how: Silence };
+
+function unheard(room: Room, worker: Worker, silent: Unheard): Finding | Promise<Finding> {
+  return silent.how === 'starved' ? starved(silent.ranMs) : blocked(room, worker, silent);
 }
 
-async function blocked(worker: Worker, how: Silence, ranMs: number): Promise<Finding> {
-  const raw = how === 'busy' ? await worker.stackSample(STACK_MS) : undefined;
+async function blocked({ clock }: Room, worker: Worker, { how, ranMs }: Unheard): Promise<Finding> {
+  const raw = how === 'busy' ? await stackSample(worker, clock, STACK_MS) : undefined;
   const { directory } = worker.runnable;
   const from = projectFrame(raw, directory, GUEST_ROOM);
   const what = how === 'busy' ? 'JavaScript ran without a pause' : 'a synchronous call of the system did not return';

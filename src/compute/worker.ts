@@ -14,21 +14,18 @@ import type { Fault } from '../status/fault.ts';
 import { confined, confinedEnvironment, type Place } from './confine.ts';
 import { workerEnvironment } from './environment.ts';
 import type { LogLine } from './fault-line.ts';
-import type { FromGuest, GuestFault, GuestState, ToGuest } from './ipc.ts';
+import type { FromGuest, GuestFault, ToGuest } from './ipc.ts';
 import { WorkerLog } from './log.ts';
-import { kernelKills, residentBytes, treeBytes } from './memory.ts';
+import { MemoryWatch, type Watched } from './memory-watch.ts';
 import { endFault, type KillReason, type WorkerEnd } from './outcome.ts';
 import { type GuestPlace, killGroup, spawnGuest } from './process.ts';
 import type { Room } from './room.ts';
-import { sampleStack } from './sample.ts';
-import { readGuestState } from './state.ts';
 import { loadFault } from './timeout.ts';
 import type { ComputeCall, Runnable } from './types.ts';
 
-const MEMORY_CHECK_MS = 50;
 /** Longest that a process may take until it can load anything: only a machine in trouble takes seconds. */
 const START_MS = 30_000;
-const MIB = 1_048_576;
+
 /** A request in the worker's hands. */
 export interface WorkerRun {
   readonly token: string;
@@ -40,9 +37,6 @@ export interface WorkerRun {
   /** What the guest told about this request. */
   report?: GuestFault;
 }
-
-/** How many times longer it is waited for the end of a process that should show that it lives. */
-const ENDING_TIMES = 10;
 
 export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended';
 
@@ -66,6 +60,7 @@ export class Worker {
   readonly #room: Room;
   readonly #directory: string;
   readonly #log: WorkerLog;
+  readonly #memory: MemoryWatch;
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<WorkerEnd>();
   readonly #waiters = new Set<(message: FromGuest) => void>();
@@ -77,10 +72,7 @@ export class Worker {
   #report: GuestFault | undefined;
   #app: WorkerEnd['app'];
   #spawnError: Error | undefined;
-  #memoryTimer: Timer | undefined;
   #loadTimer: Timer | undefined;
-  #cgroupKillsBefore = 0;
-  #memoryBytes = 0;
 
   constructor(room: Room, runnable: Runnable) {
     this.#room = room;
@@ -91,6 +83,7 @@ export class Worker {
     this.startedMs = this.idleSinceMs = room.clock.monotonicMs();
     this.#directory = room.workerDirectory();
     this.#log = new WorkerLog(room, this);
+    this.#memory = new MemoryWatch(this.#watched());
     void this.#start();
   }
 
@@ -113,7 +106,7 @@ export class Worker {
     };
     this.runs.set(run.token, run);
     this.served++;
-    this.#watchMemory();
+    this.#memory.watch();
     return run;
   }
 
@@ -140,59 +133,32 @@ export class Worker {
   }
 
   abort(token: string): void {
-    this.#tell({ t: 'abort', token });
+    this.tell({ t: 'abort', token });
   }
 
-  /** Resolves when the guest says that the handler of an aborted request has ended, or the process has. */
-  async handlerEnded(token: string): Promise<void> {
-    await Promise.race([this.#message((message) => message.t === 'done' && message.token === token), this.ended]);
+  /** Of the process that is ending, or did not load. */
+  get report(): GuestFault | undefined {
+    return this.#report;
   }
 
-  /** Asks what a request, or loading, waits for. Settles when the guest's event loop turns. */
-  inquire(token?: string): { readonly alive: Promise<'alive'>; readonly state: Promise<GuestState> } {
-    const n = Math.random();
-    const alive = this.#message((message) => message.t === 'alive' && message.n === n).then(() => 'alive' as const);
-    const state = this.#message((message) => message.t === 'state' && message.n === n).then(readGuestState);
-    this.#tell({ t: 'state', n, ...(token === undefined ? {} : { token }) });
-    return { alive, state };
+  tell(message: ToGuest): void {
+    if (this.#child?.connected) this.#child.send(message, () => {});
   }
 
-  /** Where the main thread is, while it does not let the event loop turn. */
-  stackSample(withinMs: number): Promise<string | undefined> {
-    const { pid } = this;
-    if (pid === undefined || this.state === 'ended') return Promise.resolve(undefined);
-    const address = this.#log.inspector();
-    try {
-      process.kill(pid, 'SIGUSR1');
-    } catch {
-      return Promise.resolve(undefined);
-    }
-    return sampleStack(address, this.#room.clock, withinMs);
+  /** The next message of the guest that is wanted; never, when there is none. */
+  message(wanted: (message: FromGuest) => boolean): Promise<FromGuest> {
+    return new Promise((resolve) => {
+      const waiter = (message: FromGuest): void => {
+        if (!wanted(message)) return;
+        this.#waiters.delete(waiter);
+        resolve(message);
+      };
+      this.#waiters.add(waiter);
+    });
   }
 
   get phase(): WorkerEnd['phase'] {
     return this.#phase;
-  }
-
-  /** What is known about a connection that broke: a report, the end of the process, or nothing in time. */
-  async brokenBy(run: WorkerRun, withinMs: number): Promise<GuestFault | WorkerEnd | null> {
-    if (run.report && !this.#report) return run.report;
-    const reported = this.#message((message) => message.t === 'fault' && !message.dying && message.token === run.token);
-    const found = await Promise.race([this.ended, reported, this.#stillAlive(withinMs)]);
-    return found && 't' in found ? (found.t === 'fault' ? found.fault : null) : (found ?? run.report ?? null);
-  }
-
-  /**
-   * Null once the guest shows that it lives, or the time is up. Reports come on the same pipe before the sign of
-   * life; the end of an app command may not, so there only time tells. On a busy machine a process takes its time to
-   * end, so one that could show that it lives and does not is waited for longer.
-   */
-  async #stillAlive(withinMs: number): Promise<null> {
-    const { promise, resolve } = Promise.withResolvers<null>();
-    const isCommand = this.runnable.app?.kind === 'command';
-    const timer = this.#room.clock.setTimer(isCommand ? withinMs : withinMs * ENDING_TIMES, () => resolve(null));
-    if (!isCommand) void this.inquire().alive.then(() => resolve(null));
-    return promise.finally(() => timer.cancel());
   }
 
   tellFault(run: WorkerRun, { level, message }: LogLine): void {
@@ -208,8 +174,13 @@ export class Worker {
     return this.#log.lastMessage();
   }
 
+  /** Where its inspector listens, once it is asked to. */
+  inspector(): Promise<string> {
+    return this.#log.inspector();
+  }
+
   residentMiB(): number {
-    return this.pid === undefined ? 0 : Math.round(residentBytes(this.pid) / MIB);
+    return this.#memory.residentMiB();
   }
 
   async #start(): Promise<void> {
@@ -228,9 +199,8 @@ export class Worker {
   }
 
   #spawn(confines: boolean): void {
-    const { limits } = this.#room;
-    this.#cgroupKillsBefore = kernelKills();
-    const child = spawnGuest(this.#place(confines), limits);
+    this.#memory.start();
+    const child = spawnGuest(this.#place(confines), this.#room.limits);
     this.#child = child;
     if (child.pid !== undefined) this.#room.reaper.watch(child.pid);
     child.once('error', (error) => {
@@ -243,7 +213,7 @@ export class Worker {
     child.once('exit', () => child.pid !== undefined && killGroup(child.pid));
     child.once('close', (code, signal) => this.#end(code, signal));
     this.#limitLoading(Math.max(this.#room.loadMs, START_MS));
-    this.#watchMemory();
+    this.#memory.watch();
   }
 
   /** Once for the start of the process, and anew for the bundle: a slow start is not the project's. */
@@ -289,7 +259,7 @@ export class Worker {
     const { runnable } = this;
     this.#phase = 'load';
     this.#limitLoading(this.#room.loadMs);
-    this.#tell({
+    this.tell({
       t: 'start',
       socketPath: this.socketPath,
       brokerPath: this.#room.broker.socketPath,
@@ -344,16 +314,16 @@ export class Worker {
     if (this.pid !== undefined) killGroup(this.pid);
   }
 
-  #watchMemory(): void {
-    if (this.#memoryTimer || this.state === 'ended') return;
-    this.#memoryTimer = this.#room.clock.setTimer(MEMORY_CHECK_MS, () => {
-      this.#memoryTimer = undefined;
-      if (this.state === 'ended' || this.pid === undefined) return;
-      const bytes = this.runnable.app?.kind === 'command' ? treeBytes(this.pid) : residentBytes(this.pid);
-      this.#memoryBytes = bytes;
-      if (bytes > this.#room.limits.memoryMiB * MIB) this.kill('memory');
-      else if (this.runs.size > 0 || this.state === 'starting') this.#watchMemory();
-    });
+  #watched(): Watched {
+    const { clock, limits } = this.#room;
+    return {
+      clock,
+      limitMiB: limits.memoryMiB,
+      tree: this.runnable.app?.kind === 'command',
+      pid: () => this.pid,
+      works: () => this.runs.size > 0 || this.state === 'starting',
+      tooLarge: () => this.kill('memory'),
+    };
   }
 
   #end(code: number | null, signal: string | null): void {
@@ -368,14 +338,14 @@ export class Worker {
       late: this.#late,
       app: this.#app,
       stderr: this.#log.stderrTail(),
-      memory: { bytes: this.#memoryBytes, limitBytes: this.#room.limits.memoryMiB * MIB },
-      cgroupKill: signal === 'SIGKILL' && kernelKills() > this.#cgroupKillsBefore,
+      memory: this.#memory.figures,
+      cgroupKill: signal === 'SIGKILL' && this.#memory.kernelKilled(),
       phase: this.#phase,
       spawnError: this.#spawnError,
     };
     this.state = 'ended';
     this.#loadTimer?.cancel();
-    this.#memoryTimer?.cancel();
+    this.#memory.end();
     this.agent.destroy();
     if (this.port !== 0) this.#room.ports.give(this.port);
     if (this.pid !== undefined) this.#room.reaper.forget(this.pid);
@@ -383,20 +353,5 @@ export class Worker {
     void rm(this.#directory, { recursive: true, force: true })
       .catch(() => {})
       .then(() => this.#ended.resolve(end));
-  }
-
-  #tell(message: ToGuest): void {
-    if (this.#child?.connected) this.#child.send(message, () => {});
-  }
-
-  #message(wanted: (message: FromGuest) => boolean): Promise<FromGuest> {
-    return new Promise((resolve) => {
-      const waiter = (message: FromGuest): void => {
-        if (!wanted(message)) return;
-        this.#waiters.delete(waiter);
-        resolve(message);
-      };
-      this.#waiters.add(waiter);
-    });
   }
 }
