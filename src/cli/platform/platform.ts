@@ -112,11 +112,12 @@ async function start(
     },
   };
 
-  /** The first edge finds the port; the others share it. */
+  /** Where a port is still to be found, the first edge finds it and the others share it. */
   function edgeSpecFor(at: number): Promise<PopSpec> {
     const processName = `${config.pop.name}-edge-${at + 1}`;
     const named = edgeSpec.promise.then((spec) => ({ ...spec, processName, prerenders: at === 0 }));
-    if (at === 0) return named;
+    const { port, tlsPort } = config.listen;
+    if (at === 0 || (port !== 0 && tlsPort !== 0)) return named;
     return named.then(async (spec) => ({ ...spec, listen: { ...spec.listen, ...(await edges[0]!.ready) } }));
   }
 }
