@@ -76,16 +76,30 @@ describe('the test suite of HTTP caches', () => {
   }
 
   test('the package on npm finds what is known and nothing else', async (t) => {
-    const results = await run('package', new CacheSuite(PACKAGE));
+    const results = await confirmed(() => run('package', new CacheSuite(PACKAGE)), KNOWN_OF_PACKAGE);
     report(t, results);
     assert.deepEqual(failures(results), KNOWN_OF_PACKAGE);
   });
 
   test('the repository finds nothing that is required', { skip: CLONE ? false : 'no CACHE_SUITE' }, async (t) => {
-    const results = await run('repository', new CacheSuite(CLONE!, 'repository'));
+    const results = await confirmed(() => run('repository', new CacheSuite(CLONE!, 'repository')), KNOWN_OPTIMAL);
     report(t, results);
     assert.deepEqual(failures(results), KNOWN_OPTIMAL);
   });
+
+  /**
+   * The suite lets real seconds pass, and on a late machine what should be fresh has run out meanwhile: a failure that
+   * is not known counts when a second run finds it as well.
+   */
+  async function confirmed(
+    again: () => Promise<readonly SuiteResult[]>,
+    known: Known,
+  ): Promise<readonly SuiteResult[]> {
+    const first = await again();
+    if (Object.keys(failures(first)).every((id) => id in known)) return first;
+    const second = new Map((await again()).map((result) => [result.id, result]));
+    return first.map((result) => (result.outcome === 'pass' ? result : second.get(result.id)!));
+  }
 
   /** As the list of what is known would have it; unknown failures bring the suite's own words. */
   function failures(results: readonly SuiteResult[]): Known {
