@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdtempSync, realpathSync } from 'node:fs';
+import { globSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cleanUp } from './left-behind.ts';
@@ -28,13 +28,16 @@ const REPORTERS = [
 
 // Short: addresses of Unix sockets below it have at most 107 characters.
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sv-')));
+// Some hundred processes load the same sources; those that are loaded first compile them for the others.
+const compiled = join(folder, 'compiled');
 // Ctrl-C reaches the runner as well; what it leaves is cleaned up here.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal));
 const runner = spawn(process.execPath, [...FLAGS, ...REPORTERS, ...files], {
-  env: { ...process.env, TMPDIR: folder },
+  env: { ...process.env, TMPDIR: folder, NODE_COMPILE_CACHE: compiled },
   stdio: 'inherit',
 });
 const [code] = (await once(runner, 'exit')) as [number | null];
+rmSync(compiled, { recursive: true, force: true });
 const left = cleanUp(folder);
 for (const line of left) console.error(`left behind by a test: ${line}`);
 process.exitCode = code === 0 && left.length > 0 ? 1 : (code ?? 1);
