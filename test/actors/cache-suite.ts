@@ -5,8 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { newFolder } from './folder.ts';
 
 /** `required` of a conforming cache, `optimal` for one that makes the most of it, `check` only asks for information. */
 export type TestKind = 'required' | 'optimal' | 'check';
@@ -65,7 +65,7 @@ export class CacheSuite {
   }
 
   async startOrigin(): Promise<SuiteOrigin> {
-    const pidfile = join(tmpdir(), `cache-suite-${process.pid}-${Math.random().toString(36).slice(2)}.pid`);
+    const pidfile = join(newFolder('cache-suite'), 'pid');
     const child = this.#spawn(this.#layout.server, { protocol: 'http', port: '0', pidfile });
     const port = await printedPort(child);
     return {
